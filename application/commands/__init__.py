@@ -1,0 +1,1 @@
+"""Every command of the ledger, as what the client said, and how each is decided."""

@@ -1,0 +1,76 @@
+"""What a command answers when it is not refused. Nothing is mutated afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.usage.charge import UsageCharge
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeAnswer:
+    charge: UsageCharge
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAnswer:
+    """`charge` carries the authorisation."""
+
+    charge: UsageCharge
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GrantAnswer:
+    grant_id: str
+    customer_id: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WalletAnswer:
+    wallet_id: str
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerAnswer:
+    customer_id: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssetAnswer:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustmentAnswer:
+    """Units of `asset`, signed; a credit has a grant, a debit a charge."""
+
+    customer_id: str
+    asset: str
+    amount_units: int
+    balance_after_units: int
+    grant_id: str | None
+    charge_id: str | None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAnswer:
+    now: datetime
+
+
+Answer = (
+    ChargeAnswer
+    | HoldAnswer
+    | GrantAnswer
+    | WalletAnswer
+    | CustomerAnswer
+    | AssetAnswer
+    | AdjustmentAnswer
+    | ClockAnswer
+)

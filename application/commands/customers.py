@@ -1,0 +1,88 @@
+"""How customers are made, and their wallets set."""
+
+from __future__ import annotations
+
+from application.commands.answers import CustomerAnswer, WalletAnswer
+from application.commands.requests import (
+    CreateCustomer,
+    FreezeWallet,
+    RunDueWork,
+    SetOverageLimit,
+    SetWalletMode,
+    UnfreezeWallet,
+)
+from application.work import Work
+from domain import identity
+from domain.aggregate import create
+from domain.claims import difference
+from domain.customers.customer import Customer, CustomerCreated
+from domain.refusals import IdempotencyConflict
+from domain.wallet.events import WalletOpened
+from domain.wallet.wallet import Wallet
+
+
+def create_customer(work: Work, command: CreateCustomer) -> CustomerAnswer:
+    """Make a customer and its wallet. Raises IdempotencyConflict naming what differs."""
+    customer_id = identity.customer_id(work.tenant_id, command.external_id)
+    before = work.stream(Customer, customer_id)
+    private = {
+        "name": command.name,
+        "email": command.email,
+        "metadata": command.metadata or None,
+    }
+    if before is not None:
+        was = {**before.private, "timezone": before.timezone, "mode": before.first_mode}
+        now = {**private, "timezone": command.timezone, "mode": command.mode}
+        differs = difference(was, now)
+        if differs is not None:
+            raise IdempotencyConflict(key=command.external_id, field=differs)
+        return CustomerAnswer(customer_id, replayed=True)
+    at = work.now
+    wallet_id = identity.wallet_id(work.tenant_id, customer_id)
+    created = CustomerCreated(
+        customer_id,
+        1,
+        at,
+        command.external_id,
+        wallet_id,
+        command.timezone,
+        command.mode,
+        private,
+    )
+    create(Customer, created, work.log)
+    opened = WalletOpened(wallet_id, 1, at, customer_id, command.mode)
+    work.batch.admit(create(Wallet, opened, work.log))
+    return CustomerAnswer(customer_id)
+
+
+def set_wallet_mode(work: Work, command: SetWalletMode) -> WalletAnswer:
+    wallet = work.wallet(command.customer)
+    wallet.set_mode(command.mode, wallet.time(work.now))
+    return WalletAnswer(wallet.id, wallet.customer_id)
+
+
+def set_overage_limit(work: Work, command: SetOverageLimit) -> WalletAnswer:
+    asset = work.asset(command.asset)
+    wallet = work.wallet(command.customer)
+    units = asset.units(command.limit, "limit") if command.limit is not None else None
+    wallet.set_limit(asset, units, wallet.time(work.now))
+    return WalletAnswer(wallet.id, wallet.customer_id)
+
+
+def freeze_wallet(work: Work, command: FreezeWallet) -> WalletAnswer:
+    wallet = work.wallet(command.customer)
+    wallet.freeze(command.reason, wallet.time(work.now))
+    return WalletAnswer(wallet.id, wallet.customer_id)
+
+
+def unfreeze_wallet(work: Work, command: UnfreezeWallet) -> WalletAnswer:
+    wallet = work.wallet(command.customer)
+    wallet.unfreeze(wallet.time(work.now))
+    return WalletAnswer(wallet.id, wallet.customer_id)
+
+
+def run_due_work(work: Work, command: RunDueWork) -> WalletAnswer:
+    wallet = work.wallet_by_id(command.wallet_id)
+    if command.until is not None:
+        wallet.fall_due(command.until)
+    return WalletAnswer(wallet.id, wallet.customer_id)

@@ -1,0 +1,52 @@
+"""Which function decides which command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from application.commands import (
+    adjustments,
+    assets,
+    customers,
+    grants,
+    holds,
+    refunds,
+    requests,
+    tenancy,
+    usage,
+)
+from application.commands.answers import Answer
+from application.work import Work
+from domain import identity
+
+HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
+    requests.DefineAsset: assets.define_asset,
+    requests.SetExchangeRate: assets.set_exchange_rate,
+    requests.CreateCustomer: customers.create_customer,
+    requests.SetWalletMode: customers.set_wallet_mode,
+    requests.SetOverageLimit: customers.set_overage_limit,
+    requests.FreezeWallet: customers.freeze_wallet,
+    requests.UnfreezeWallet: customers.unfreeze_wallet,
+    requests.RunDueWork: customers.run_due_work,
+    requests.IssueGrant: grants.issue_grant,
+    requests.VoidGrant: grants.void_grant,
+    requests.RefundGrant: grants.refund_grant,
+    requests.ExtendGrant: grants.extend_grant,
+    requests.AdjustWallet: adjustments.adjust_wallet,
+    requests.RecordUsage: usage.record_usage,
+    requests.AuthorizeUsage: holds.authorize_usage,
+    requests.CaptureUsage: holds.capture_usage,
+    requests.ExtendHold: holds.extend_hold,
+    requests.ReleaseHold: holds.release_hold,
+    requests.RefundCharge: refunds.refund_charge,
+    requests.AdvanceClock: tenancy.advance_clock,
+    requests.ConfigureTenant: tenancy.configure_tenant,
+}
+
+
+def own_stream(tenant_id: str, command: requests.Command) -> str | None:
+    """Return the stream that a command would begin and decides upon without a look-up."""
+    if isinstance(command, requests.RecordUsage | requests.AuthorizeUsage):
+        return identity.charge_id(tenant_id, command.source, command.event_id)
+    return None

@@ -1,0 +1,210 @@
+"""How a charge is given back, to whom it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from application.commands.answers import ChargeAnswer
+from application.commands.grants import state_grant
+from application.commands.requests import RefundCharge
+from application.work import Work
+from domain import identity
+from domain.aggregate import create
+from domain.claims import Claim, Claimed, difference
+from domain.grants.events import CostBasis, Origin
+from domain.grants.grant import CreditGrant
+from domain.money.asset import Asset
+from domain.money.decimals import decimal_of
+from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
+from domain.usage.charge import BeyondRefundable, RefundParts, UsageCharge
+from domain.usage.events import ChargeRefunded
+from domain.wallet import overage
+from domain.wallet.burndown import merged
+from domain.wallet.events import GrantReturn, Part, Range, ReopenedGrant
+from domain.wallet.wallet import Wallet
+
+REFUND = "refundCharge"
+
+
+@dataclass(slots=True)
+class _Returns:
+    """Where a refund's units go: back to their grants, some of them only to lapse, some
+    to a COMPENSATION grant.
+    """
+
+    returned: list[GrantReturn] = field(default_factory=list)
+    lapsing: list[str] = field(default_factory=list)
+    compensating: list[tuple[CreditGrant, int]] = field(default_factory=list)
+
+
+def refund_charge(work: Work, command: RefundCharge) -> ChargeAnswer:
+    """Give a charge back, whole or in part: overage first, then its grants, newest first.
+
+    Raises, first match wins: NotFound, InvalidInput (the amount's places),
+    IdempotencyConflict, InvalidState, InvalidInput (above what remains).
+    """
+    charge = work.required(UsageCharge, command.charge_id, "charge")
+    asset = work.asset(charge.asset)
+    stated_units = asset.units(command.amount, "amount") if command.amount is not None else None
+    claim_id = identity.claim_id(work.tenant_id, REFUND, command.idempotency_key)
+    content = {
+        "chargeId": charge.id,
+        "amount": stated_units,
+        "compensate": command.compensate,
+    }
+    private = {"reason": command.reason}
+    before = work.stream(Claim, claim_id)
+    if before is not None:
+        differs = difference(before.content, {**content, **private})
+        if differs is not None:
+            raise IdempotencyConflict(key=command.idempotency_key, field=differs)
+        return ChargeAnswer(charge, replayed=True)
+    wallet = work.wallet_by_id(charge.wallet_id)
+    # Its hold may have lapsed just now.
+    charge = work.required(UsageCharge, charge.id, "charge")
+    units, parts = _parts(charge, asset, stated_units)
+    at = wallet.time(work.now)
+    forgiven, repaid = _overage(work, wallet, charge, parts)
+    returned = merged(repaid, parts.allocations)
+    returns = _returns(work, wallet, charge, returned, command.compensate, at)
+
+    # Nothing may fail from here on.
+    wallet.reverse(charge.asset, charge.id, units, forgiven, returns.returned, at)
+    for grant_id in returns.lapsing:
+        wallet.lapse_return(charge.asset, grant_id, at)
+    compensated = tuple(
+        _compensate(work, wallet, asset, charge, grant, part, command.idempotency_key, at)
+        for grant, part in returns.compensating
+    )
+    charge.record(
+        ChargeRefunded(
+            charge.id,
+            charge.version + 1,
+            at,
+            units,
+            overage.length(forgiven) + sum(part for _, part in repaid),
+            forgiven,
+            parts.allocations,
+            returned,
+            compensated,
+            private,
+        )
+    )
+    claimed = Claimed(
+        claim_id, 1, at, REFUND, command.idempotency_key, content, {"charge": charge.id}, private
+    )
+    create(Claim, claimed, work.log)
+    return ChargeAnswer(charge)
+
+
+def _parts(charge: UsageCharge, asset: Asset, stated_units: int | None) -> tuple[int, RefundParts]:
+    try:
+        return charge.refund_parts(stated_units)
+    except BeyondRefundable as error:
+        left = decimal_of(error.remaining_units, asset.scale)
+        raise InvalidInput(field="amount", reason=f"at most {left} {asset.key} remain") from None
+
+
+def _overage(
+    work: Work, wallet: Wallet, charge: UsageCharge, parts: RefundParts
+) -> tuple[tuple[Range, ...], tuple[Part, ...]]:
+    """Return what of the overage is still owed, and the grants that repaid the rest."""
+    if parts.overage is None:
+        return (), ()
+    forgiven = overage.common(wallet.accounts[charge.asset].owed, parts.overage)
+    if overage.length(forgiven) == parts.overage[1] - parts.overage[0]:
+        return forgiven, ()
+    repaid = [
+        (repayment.grant_id, overage.length(overage.common(repayment.ranges, parts.overage)))
+        for repayment in reversed(work.repayments(wallet))
+        if repayment.asset == charge.asset
+    ]
+    return forgiven, tuple((grant_id, units) for grant_id, units in repaid if units)
+
+
+def _returns(
+    work: Work,
+    wallet: Wallet,
+    charge: UsageCharge,
+    returned: tuple[Part, ...],
+    compensate: bool,
+    at: datetime,
+) -> _Returns:
+    """Decide where each grant's part goes; events of grants follow once all are allowed."""
+    live = wallet.accounts[charge.asset].grants
+    returns = _Returns()
+    reopening: list[tuple[CreditGrant, int]] = []
+    for grant_id, units in returned:
+        open_grant = live.get(grant_id)
+        if open_grant is not None and open_grant.status == "ACTIVE":
+            returns.returned.append(GrantReturn(grant_id, units, None))
+            continue
+        grant = work.required(CreditGrant, grant_id, "grant")
+        lapses_at = grant.lapses_at
+        expired = lapses_at is not None and lapses_at <= at
+        if grant.status in ("VOIDED", "REFUNDED") and not compensate:
+            raise InvalidState(
+                state=grant.status,
+                reason=f"grant {grant_id} is {grant.status} and takes nothing back: compensate",
+            )
+        if grant.status in ("VOIDED", "REFUNDED") or (expired and compensate):
+            returns.compensating.append((grant, units))
+            reopened = None if open_grant is not None else _known_again(grant)
+            returns.returned.append(GrantReturn(grant_id, units, reopened))
+            continue
+        if expired:
+            returns.lapsing.append(grant_id)
+        if open_grant is not None:
+            returns.returned.append(GrantReturn(grant_id, units, None))
+        else:
+            reopening.append((grant, units))
+    for grant, units in reopening:
+        reopened = grant.reopen(charge.id, units, at)
+        returns.returned.append(GrantReturn(grant.id, units, reopened))
+    return returns
+
+
+def _known_again(grant: CreditGrant) -> ReopenedGrant:
+    """Return a dead grant as its wallet must know it to take units through it."""
+    return ReopenedGrant(
+        terms=grant.terms(),
+        burned_units=grant.figures.burned_units,
+        expired_units=grant.figures.expired_units,
+        revoked_units=grant.figures.revoked_units,
+        status="LAPSED" if grant.status in ("EXPIRED", "EXHAUSTED") else grant.status,
+        stream_version=grant.version,
+    )
+
+
+def _compensate(
+    work: Work,
+    wallet: Wallet,
+    asset: Asset,
+    charge: UsageCharge,
+    grant: CreditGrant,
+    units: int,
+    key: str,
+    at: datetime,
+) -> tuple[str, int, str]:
+    compensation_id = identity.derived_id("grant", work.tenant_id, REFUND, key, grant.id)
+    after = wallet.revoke(asset.key, grant.id, units, "COMPENSATED", None, at)
+    grant.compensate(charge.id, units, compensation_id, after, at)
+    issued = grant.issued
+    basis = issued.cost_basis
+    if issued.paid is not None:
+        basis = CostBasis(issued.paid, issued.amount_units)
+    state_grant(
+        work,
+        wallet,
+        asset,
+        compensation_id,
+        units,
+        at,
+        origin=Origin("REFUND", charge_id=charge.id, grant_id=grant.id, units=units),
+        source="COMPENSATION",
+        cost_basis=basis,
+        priority=issued.priority,
+        meters=issued.meters,
+    )
+    return (grant.id, units, compensation_id)

@@ -1,0 +1,413 @@
+"""Every command, as what the client said. Amounts and quantities are exact decimals as
+text, times are aware; a customer is named by id or as "ext:" and the tenant's own id.
+
+`check()` raises InvalidInput for what the request alone shows, naming the field as the
+client knows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from application.commands import checks
+from domain.grants.events import GrantSource, Recognition
+from domain.refusals import InvalidInput
+from domain.wallet.events import WalletMode
+
+AdjustmentReason = Literal[
+    "EXTERNAL_TOPUP", "GIFT", "SERVICE_CREDIT", "CORRECTION", "FORFEITURE", "FEE"
+]
+LONGEST_TTL_SECONDS = 366 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An exact decimal of a currency."""
+
+    amount: str
+    currency: str
+
+    def check(self, field: str) -> None:
+        checks.not_negative(self.amount, f"{field}.amount")
+        checks.asset_key(self.currency, f"{field}.currency")
+
+
+@dataclass(frozen=True, slots=True)
+class DefineAsset:
+    key: str
+    name: str
+    kind: Literal["CURRENCY", "CUSTOM"] = "CUSTOM"
+    scale: int | None = None
+
+    def check(self) -> None:
+        checks.asset_key(self.key, "key")
+        checks.name(self.name, "name")
+        checks.definable(self.key, self.kind)
+        if self.scale is not None:
+            checks.scale(self.scale, "scale")
+
+
+@dataclass(frozen=True, slots=True)
+class SetExchangeRate:
+    asset: str
+    currency: str
+    unit_price: str
+    effective_at: datetime | None = None
+
+    def check(self) -> None:
+        checks.asset_key(self.asset, "asset")
+        checks.currency(self.currency, "currency")
+        checks.positive(self.unit_price, "unitPrice")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCustomer:
+    external_id: str
+    name: str | None = None
+    email: str | None = None
+    timezone: str = "UTC"
+    metadata: Any = None
+    mode: WalletMode = "CONTROL"
+
+    def check(self) -> None:
+        checks.identifier(self.external_id, "externalId")
+        checks.optional_name(self.name, "name")
+        checks.optional_name(self.email, "email")
+        checks.zone(self.timezone, "timezone")
+        checks.properties(self.metadata, "metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class SetWalletMode:
+    customer: str
+    mode: WalletMode
+
+    def check(self) -> None:
+        checks.customer(self.customer)
+
+
+@dataclass(frozen=True, slots=True)
+class SetOverageLimit:
+    """limit: None is no limit."""
+
+    customer: str
+    asset: str
+    limit: str | None
+
+    def check(self) -> None:
+        checks.customer(self.customer)
+        checks.asset_key(self.asset, "asset")
+        if self.limit is not None:
+            checks.not_negative(self.limit, "limit")
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeWallet:
+    customer: str
+    reason: str
+
+    def check(self) -> None:
+        checks.customer(self.customer)
+        checks.free_text(self.reason, "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class UnfreezeWallet:
+    customer: str
+
+    def check(self) -> None:
+        checks.customer(self.customer)
+
+
+@dataclass(frozen=True, slots=True)
+class IssueGrant:
+    idempotency_key: str
+    customer: str
+    asset: str
+    amount: str
+    source: GrantSource = "PAID"
+    paid: Money | None = None
+    priority: int = 50
+    effective_at: datetime | None = None
+    expires_at: datetime | None = None
+    meters: tuple[str, ...] | None = None
+    recognition: Recognition | None = None
+    reference: str | None = None
+    bundle_id: str | None = None
+    metadata: Any = None
+
+    def check(self) -> None:
+        checks.identifier(self.idempotency_key, "idempotencyKey")
+        checks.customer(self.customer)
+        checks.asset_key(self.asset, "asset")
+        checks.positive(self.amount, "amount")
+        checks.priority(self.priority, "priority")
+        checks.optional_identifier(self.reference, "reference")
+        checks.optional_identifier(self.bundle_id, "bundleId")
+        checks.properties(self.metadata, "metadata")
+        if self.meters is not None:
+            checks.meters(self.meters, "meters")
+        if self.source == "PAID" and self.paid is None:
+            raise InvalidInput(field="paid", reason="a PAID grant says what was paid for it")
+        if self.source != "PAID" and self.paid is not None:
+            raise InvalidInput(field="paid", reason=f"a {self.source} grant has no payment")
+        if self.paid is not None:
+            self.paid.check("paid")
+        if self.effective_at and self.expires_at and self.expires_at <= self.effective_at:
+            raise InvalidInput(field="expiresAt", reason="must be after effectiveAt")
+
+
+@dataclass(frozen=True, slots=True)
+class VoidGrant:
+    grant_id: str
+    reason: str
+    keep_claim: bool = False
+
+    def check(self) -> None:
+        checks.identifier(self.grant_id, "id")
+        checks.free_text(self.reason, "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class RefundGrant:
+    grant_id: str
+    reason: str
+    credits: str | None = None
+    money: Money | None = None
+    idempotency_key: str | None = None
+
+    def check(self) -> None:
+        checks.identifier(self.grant_id, "id")
+        checks.free_text(self.reason, "reason")
+        checks.optional_identifier(self.idempotency_key, "idempotencyKey")
+        if self.credits is not None:
+            checks.positive(self.credits, "credits")
+        if self.money is not None:
+            self.money.check("money")
+            if self.credits is None:
+                checks.positive(self.money.amount, "money.amount")
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendGrant:
+    grant_id: str
+    expires_at: datetime | None
+    reason: str
+
+    def check(self) -> None:
+        checks.identifier(self.grant_id, "id")
+        checks.free_text(self.reason, "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustWallet:
+    idempotency_key: str
+    customer: str
+    asset: str
+    amount: str
+    reason: AdjustmentReason
+    paid: Money | None = None
+    reference: str | None = None
+    expires_at: datetime | None = None
+    note: str | None = None
+
+    def check(self) -> None:
+        checks.identifier(self.idempotency_key, "idempotencyKey")
+        checks.customer(self.customer)
+        checks.asset_key(self.asset, "asset")
+        checks.signed_for(self.reason, self.amount, "amount")
+        checks.optional_identifier(self.reference, "reference")
+        if self.note is not None:
+            checks.free_text(self.note, "note")
+        if self.reason == "EXTERNAL_TOPUP" and self.paid is None:
+            raise InvalidInput(field="paid", reason="EXTERNAL_TOPUP says what was paid for it")
+        if self.reason != "EXTERNAL_TOPUP" and self.paid is not None:
+            raise InvalidInput(field="paid", reason=f"{self.reason} has no payment")
+        if self.paid is not None:
+            self.paid.check("paid")
+        if self.expires_at is not None and self.amount.startswith("-"):
+            raise InvalidInput(field="expiresAt", reason="only what is credited can expire")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUsage:
+    """`dry`: only decide, record nothing (`checkUsage`)."""
+
+    event_id: str
+    customer: str
+    meter: str
+    source: str = "default"
+    quantity: str | None = None
+    properties: Any = None
+    subject: str | None = None
+    occurred_at: datetime | None = None
+    amount: str | None = None
+    asset: str | None = None
+    cost: Money | None = None
+    delivered: bool = False
+    not_after: datetime | None = None
+    dry: bool = False
+
+    def check(self) -> None:
+        checks.usage(self.event_id, self.source, self.customer, self.meter, self.subject)
+        checks.stated_amount(self.amount, self.asset, self.meter)
+        if self.quantity is not None:
+            checks.not_negative(self.quantity, "quantity")
+        if self.properties is not None:
+            checks.properties(self.properties, "properties")
+        if self.cost is not None:
+            self.cost.check("cost")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeUsage:
+    event_id: str
+    customer: str
+    meter: str
+    source: str = "default"
+    amount: str | None = None
+    asset: str | None = None
+    quantity: str | None = None
+    properties: Any = None
+    subject: str | None = None
+    ttl_seconds: int = 900
+
+    def check(self) -> None:
+        checks.usage(self.event_id, self.source, self.customer, self.meter, self.subject)
+        checks.stated_amount(self.amount, self.asset, self.meter)
+        assert self.amount is not None
+        checks.positive(self.amount, "amount")
+        checks.between(self.ttl_seconds, 1, LONGEST_TTL_SECONDS, "ttlSeconds")
+        if self.quantity is not None:
+            checks.not_negative(self.quantity, "quantity")
+        if self.properties is not None:
+            checks.properties(self.properties, "properties")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureUsage:
+    hold_id: str
+    amount: str | None = None
+    quantity: str | None = None
+    event_id: str | None = None
+    final: bool = True
+    delivered: bool = False
+    properties: Any = None
+
+    def check(self) -> None:
+        checks.identifier(self.hold_id, "holdId")
+        if self.amount is not None:
+            checks.not_negative(self.amount, "amount")
+        if self.quantity is not None:
+            checks.not_negative(self.quantity, "quantity")
+        checks.optional_identifier(self.event_id, "eventId")
+        if not self.final and self.event_id is None:
+            raise InvalidInput(field="eventId", reason="a partial capture needs one of its own")
+        if self.properties is not None:
+            checks.properties(self.properties, "properties")
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendHold:
+    hold_id: str
+    ttl_seconds: int | None = None
+    amount: str | None = None
+
+    def check(self) -> None:
+        checks.identifier(self.hold_id, "holdId")
+        if self.ttl_seconds is None and self.amount is None:
+            raise InvalidInput(field="ttlSeconds", reason="say ttlSeconds, amount, or both")
+        if self.ttl_seconds is not None:
+            checks.between(self.ttl_seconds, 1, LONGEST_TTL_SECONDS, "ttlSeconds")
+        if self.amount is not None:
+            checks.positive(self.amount, "amount")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold:
+    hold_id: str
+
+    def check(self) -> None:
+        checks.identifier(self.hold_id, "holdId")
+
+
+@dataclass(frozen=True, slots=True)
+class RefundCharge:
+    charge_id: str
+    reason: str
+    idempotency_key: str
+    amount: str | None = None
+    compensate: bool = False
+
+    def check(self) -> None:
+        checks.identifier(self.charge_id, "chargeId")
+        checks.free_text(self.reason, "reason")
+        checks.identifier(self.idempotency_key, "idempotencyKey")
+        if self.amount is not None:
+            checks.positive(self.amount, "amount")
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceClock:
+    to: datetime
+
+    def check(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureTenant:
+    """None leaves a setting as it is."""
+
+    late_window_seconds: int | None = None
+    settlement_grace_seconds: int | None = None
+    timezone: str | None = None
+
+    def check(self) -> None:
+        if self.late_window_seconds is not None:
+            checks.between(self.late_window_seconds, 0, 3_660 * 86_400, "lateWindow")
+        if self.settlement_grace_seconds is not None:
+            checks.between(self.settlement_grace_seconds, 0, 366 * 86_400, "settlementGrace")
+        if self.timezone is not None:
+            checks.zone(self.timezone, "timezone")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDueWork:
+    """Write what has fallen due in one wallet.
+
+    until: a time ahead of a test clock, to which each event is written at its due time.
+    """
+
+    wallet_id: str
+    until: datetime | None = None
+
+    def check(self) -> None:
+        pass
+
+
+Command = (
+    DefineAsset
+    | SetExchangeRate
+    | CreateCustomer
+    | SetWalletMode
+    | SetOverageLimit
+    | FreezeWallet
+    | UnfreezeWallet
+    | IssueGrant
+    | VoidGrant
+    | RefundGrant
+    | ExtendGrant
+    | AdjustWallet
+    | RecordUsage
+    | AuthorizeUsage
+    | CaptureUsage
+    | ExtendHold
+    | ReleaseHold
+    | RefundCharge
+    | AdvanceClock
+    | ConfigureTenant
+    | RunDueWork
+)

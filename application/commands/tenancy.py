@@ -1,0 +1,34 @@
+"""How a tenant is configured, and a test clock moved on."""
+
+from __future__ import annotations
+
+from application.commands.answers import ClockAnswer
+from application.commands.requests import AdvanceClock, ConfigureTenant
+from application.errors import NotASandbox
+from application.work import Work
+from domain.tenancy.tenant import Tenant
+
+
+def configure_tenant(work: Work, command: ConfigureTenant) -> ClockAnswer:
+    tenant = work.required(Tenant, work.tenant_id, "tenant")
+    late = command.late_window_seconds
+    grace = command.settlement_grace_seconds
+    tenant.configure(
+        tenant.late_window_seconds if late is None else late,
+        tenant.settlement_grace_seconds if grace is None else grace,
+        command.timezone or tenant.timezone,
+        max(work.now, tenant.recorded_at),
+    )
+    return ClockAnswer(work.now)
+
+
+def advance_clock(work: Work, command: AdvanceClock) -> ClockAnswer:
+    """Move a test clock on, once what falls due on the way is written.
+
+    Into the past: the clock stays. Raises NotASandbox.
+    """
+    tenant = work.required(Tenant, work.tenant_id, "tenant")
+    if tenant.clock_at is None:
+        raise NotASandbox(tenant.key)
+    tenant.advance_clock(command.to)
+    return ClockAnswer(tenant.clock_at)

@@ -1,0 +1,96 @@
+"""Due work: what time does to wallets, written by a runner; the same as lazily."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
+
+from application.caller import Caller
+from application.commands.requests import AdvanceClock, RunDueWork
+from application.errors import NotASandbox
+from application.ledger import Ledger
+from application.reading import Reader
+
+DueWallets = Callable[[str, datetime, int | None], Sequence[str]]
+
+INTERVAL_SECONDS = 1.0
+WALLETS_AT_ONCE = 1_000
+# On the way of a test clock each has months to write.
+WALLETS_ON_THE_WAY_AT_ONCE = 20
+
+logger = structlog.get_logger()
+
+
+class DueWork:
+    """Writes what falls due.
+
+    due_wallets: (tenant, until, limit) -> ids of wallets with something due, from a read
+    model. catch_up: brings that read model up to the log.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reader: Reader,
+        due_wallets: DueWallets,
+        catch_up: Callable[[], None],
+        tenants: Callable[[], Sequence[str]],
+    ) -> None:
+        self._ledger = ledger
+        self._reader = reader
+        self._due_wallets = due_wallets
+        self._catch_up = catch_up
+        self._tenants = tenants
+        ledger.on_clock_advance = self.advance
+
+    def advance(self, caller: Caller, command: AdvanceClock) -> None:
+        """Write what falls due up to a test clock's new time, each at its own.
+
+        Resumable: the clock itself moves last. Raises NotASandbox.
+        """
+        tenant = self._reader.tenant(caller.tenant_id)
+        if tenant.clock_at is None:
+            raise NotASandbox(tenant.key)
+        if command.to <= tenant.clock_at:
+            return
+        self._catch_up()
+        wallets = self._due_wallets(caller.tenant_id, command.to, None)
+        self._run(caller, wallets, command.to, WALLETS_ON_THE_WAY_AT_ONCE)
+
+    def run_once(self, tenant_id: str) -> int:
+        """Write what is due now; return in how many wallets."""
+        tenant = self._reader.tenant(tenant_id)
+        if tenant.clock_at is not None:
+            return 0
+        now = self._reader.now(tenant_id)
+        wallets = self._due_wallets(tenant_id, now, WALLETS_AT_ONCE)
+        self._run(Caller(tenant_id, "scheduler", ""), wallets, None, WALLETS_AT_ONCE)
+        return len(wallets)
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep writing what falls due until `stop` is set."""
+        while not stop.wait(INTERVAL_SECONDS):
+            try:
+                for tenant_id in self._tenants():
+                    self.run_once(tenant_id)
+            except (psycopg.Error, PoolTimeout) as error:
+                # Lazily decided wallets are right without the runner; it tries again.
+                logger.warning("due work not done", error=type(error).__name__)
+
+    def _run(
+        self, caller: Caller, wallets: Sequence[str], until: datetime | None, at_once: int
+    ) -> None:
+        for start in range(0, len(wallets), at_once):
+            commands = [
+                RunDueWork(wallet_id, until) for wallet_id in wallets[start : start + at_once]
+            ]
+            for outcome in self._ledger.execute(caller, commands):
+                if outcome.error is not None:
+                    raise outcome.error
+                if outcome.refusal is not None:
+                    raise outcome.refusal

@@ -1,0 +1,209 @@
+"""Reading the write model at its latest version, bound to one tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from psycopg import Cursor
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Composable, Identifier
+
+from application.clock import Clock
+from application.codec import EventCodec
+from application.storage import arrays
+from application.storage.database import Pool
+from application.storage.shard import FIRST_SHARD, Shard
+from application.storage.streams import StreamReader
+from application.work import AssetRegistry
+from domain import identity
+from domain.aggregate import Aggregate
+from domain.customers.customer import Customer
+from domain.grants.grant import CreditGrant
+from domain.money.asset import Asset, CustomAsset, currency
+from domain.refusals import NotFound
+from domain.tenancy.tenant import Tenant
+from domain.usage.charge import HoldPointer, UsageCharge
+from domain.wallet.wallet import Wallet
+
+A = TypeVar("A", bound=Aggregate)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as it lies in the log; `state`: its UTF-8 JSON."""
+
+    position: int
+    originator_id: str
+    originator_version: int
+    topic: str
+    state: bytes
+    recorded_at: datetime
+    actor: str
+    request_id: str
+
+
+class Reader:
+    """Folds streams of one tenant, as role app. Blocks: call it from a worker thread."""
+
+    def __init__(self, pool: Pool, clock: Clock, shard: Shard = FIRST_SHARD) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._assets = AssetRegistry()
+        self._codec = EventCodec()
+        self._streams = StreamReader(shard, self._codec)
+        names = {"schema": Identifier(shard.schema)}
+        self._log = SQL(
+            "SELECT notification_id, originator_id::text, originator_version, topic, state,"
+            " recorded_at, actor, request_id FROM {schema}.events WHERE "
+        ).format(**names)
+        self._used_assets = SQL(
+            "SELECT DISTINCT asset FROM {schema}.accounts WHERE tenant = %s"
+        ).format(**names)
+        self._defined = SQL(
+            "SELECT originator_id::text FROM {schema}.events"
+            " WHERE tenant = %s AND topic = 'asset.defined' ORDER BY notification_id"
+        ).format(**names)
+
+    def now(self, tenant_id: str) -> datetime:
+        """Return the tenant's time."""
+        return self.tenant(tenant_id).clock_at or self._clock.now()
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        """Raises NotFound."""
+        tenant = self._one(Tenant, tenant_id, tenant_id)
+        if tenant is None:
+            raise NotFound(what="tenant", key=tenant_id)
+        return tenant
+
+    def asset(self, tenant_id: str, key: str) -> Asset | None:
+        """Return an asset by its key; a currency of ISO 4217 is one without being defined."""
+        asset = self._assets.known(tenant_id, key)
+        return asset or self._assets.learn(tenant_id, key, self.custom_asset(tenant_id, key))
+
+    def custom_asset(self, tenant_id: str, key: str) -> CustomAsset | None:
+        return self._one(CustomAsset, tenant_id, identity.asset_id(tenant_id, key))
+
+    def assets(self, tenant_id: str) -> list[Asset]:
+        """Return the tenant's own assets, and the currencies in use."""
+        with self._cursor(tenant_id) as cursor:
+            cursor.execute(self._defined, (tenant_id,))
+            defined = [stream for (stream,) in cursor.fetchall()]
+            streams = self._streams.events(cursor, tenant_id, defined)
+            cursor.execute(self._used_assets, (tenant_id,))
+            used = [currency(key) for (key,) in cursor.fetchall()]
+        custom = (CustomAsset.fold(streams[stream]) for stream in defined)
+        found = [each.asset for each in custom if each is not None]
+        found += [each for each in used if each is not None]
+        return sorted(found, key=lambda asset: asset.key)
+
+    def customer_id(self, tenant_id: str, reference: str) -> str:
+        """Return the id of a customer named by id or as "ext:" and the tenant's own id."""
+        if reference.startswith("ext:"):
+            return identity.customer_id(tenant_id, reference[4:])
+        return reference.lower()
+
+    def customers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Customer]:
+        return self._many(Customer, tenant_id, ids)
+
+    def grants(self, tenant_id: str, ids: Sequence[str]) -> dict[str, CreditGrant]:
+        return self._many(CreditGrant, tenant_id, ids)
+
+    def charges(self, tenant_id: str, ids: Sequence[str]) -> dict[str, UsageCharge]:
+        return self._many(UsageCharge, tenant_id, ids)
+
+    def hold_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, HoldPointer]:
+        return self._many(HoldPointer, tenant_id, ids)
+
+    def wallets(self, tenant_id: str, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
+        """Return the wallets that exist, with what has fallen due by the tenant's time."""
+        with self._cursor(tenant_id) as cursor:
+            found = self._streams.wallets(cursor, tenant_id, _ids(wallet_ids))
+            at = self._now(cursor, tenant_id)
+        return {wallet_id: wallet.as_of(wallet.time(at)) for wallet_id, wallet in found.items()}
+
+    def wallet_as_of(self, tenant_id: str, wallet_id: str, at: datetime) -> Wallet | None:
+        """Return a wallet as recorded by `at`, with what had fallen due by then."""
+        with self._cursor(tenant_id) as cursor:
+            found = self._streams.wallets(cursor, tenant_id, _ids([wallet_id]), at)
+        wallet = found.get(wallet_id)
+        return wallet.as_of(at) if wallet is not None else None
+
+    def events(
+        self,
+        tenant_id: str,
+        *,
+        aggregate_id: str | None = None,
+        actor: str | None = None,
+        request_id: str | None = None,
+        recorded_from: datetime | None = None,
+        recorded_to: datetime | None = None,
+        before_position: int | None = None,
+        limit: int = 50,
+    ) -> list[LoggedEvent]:
+        """Return what the log holds of a tenant, newest first."""
+        if aggregate_id is not None and not _ids([aggregate_id]):
+            return []
+        conditions: list[Composable] = [SQL("tenant = %s")]
+        values: list[object] = [tenant_id]
+        for condition, value in (
+            ("originator_id = %s", aggregate_id),
+            ("actor = %s", actor),
+            ("request_id = %s", request_id),
+            ("recorded_at >= %s", recorded_from),
+            ("recorded_at < %s", recorded_to),
+            ("notification_id < %s", before_position),
+        ):
+            if value is not None:
+                conditions.append(SQL(condition))
+                values.append(value)
+        statement = (
+            self._log
+            + SQL(" AND ").join(conditions)
+            + SQL(" ORDER BY notification_id DESC LIMIT %s")
+        )
+        with self._cursor(tenant_id) as cursor:
+            cursor.execute(statement, [*values, limit])
+            return [LoggedEvent(*row) for row in cursor.fetchall()]
+
+    def _one(self, aggregate_class: type[A], tenant_id: str, stream_id: str) -> A | None:
+        return self._many(aggregate_class, tenant_id, [stream_id]).get(stream_id)
+
+    def _many(self, aggregate_class: type[A], tenant_id: str, ids: Sequence[str]) -> dict[str, A]:
+        with self._cursor(tenant_id) as cursor:
+            streams = self._streams.events(cursor, tenant_id, _ids(ids))
+        found: dict[str, A] = {}
+        for stream_id, events in streams.items():
+            if not aggregate_class.begins_with(events[0]):
+                continue
+            aggregate = aggregate_class.fold(events)
+            assert aggregate is not None
+            found[stream_id] = aggregate
+        return found
+
+    def _now(self, cursor: Cursor[Any], tenant_id: str) -> datetime:
+        events = self._streams.events(cursor, tenant_id, [tenant_id]).get(tenant_id, [])
+        tenant = Tenant.fold(events)
+        return (tenant.clock_at if tenant else None) or self._clock.now()
+
+    @contextmanager
+    def _cursor(self, tenant_id: str) -> Iterator[Cursor[Any]]:
+        with self._pool.transaction(tenant_id) as connection:
+            arrays.register(connection)
+            yield connection.cursor(row_factory=tuple_row)
+
+
+def _ids(texts: Sequence[str]) -> list[str]:
+    """Leave out what cannot be an id, and repetitions."""
+    found: list[str] = []
+    for text in dict.fromkeys(texts):
+        try:
+            if str(UUID(text)) == text:
+                found.append(text)
+        except ValueError:
+            continue
+    return found

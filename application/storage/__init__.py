@@ -1,0 +1,1 @@
+"""Where events and read models are kept: PostgreSQL, the embedded one or any other."""

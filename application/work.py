@@ -1,0 +1,320 @@
+"""One batch of commands on its way to one INSERT: what it has loaded, what it decided.
+
+Commands are decided in order against wallets in memory. Whether a charge exists already
+is not asked first: the log's key finds a duplicate, and then the batch is decided again
+with everything looked up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from application.caller import Caller
+from application.clock import Clock
+from application.codec import EventCodec, topic_of
+from application.storage.recorder import Rows
+from application.storage.wallets import WalletCache
+from domain import identity
+from domain.aggregate import Aggregate, Event
+from domain.money.asset import Asset, CustomAsset, currency
+from domain.refusals import NotFound
+from domain.tenancy.tenant import Tenant
+from domain.wallet.events import OverageSettled
+from domain.wallet.wallet import Wallet
+
+A = TypeVar("A", bound=Aggregate)
+_EXTERNAL = "ext:"
+
+
+class Log(Protocol):
+    """What a batch may ask of the log, for one tenant."""
+
+    def events(self, tenant_id: str, ids: Sequence[str]) -> dict[str, list[Event]]: ...
+
+    def versions(self, ids: Sequence[str]) -> dict[str, int]: ...
+
+    def wallets(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Wallet]: ...
+
+    def repayments(self, tenant_id: str, wallet_id: str) -> list[OverageSettled]: ...
+
+
+class Overtaken(Exception):
+    """A wallet was decided upon from an old version: decide the batch again."""
+
+
+class AssetRegistry:
+    """Assets by tenant and key. A definition never changes, so it is kept for good."""
+
+    def __init__(self) -> None:
+        self._assets: dict[tuple[str, str], Asset] = {}
+
+    def known(self, tenant_id: str, key: str) -> Asset | None:
+        """Return an asset that was met before, or a currency of ISO 4217."""
+        return self._assets.get((tenant_id, key)) or currency(key)
+
+    def learn(self, tenant_id: str, key: str, custom: CustomAsset | None) -> Asset | None:
+        """Remember a tenant's own asset, if it has one of that key."""
+        if custom is None:
+            return None
+        self._assets[tenant_id, key] = custom.asset
+        return custom.asset
+
+
+class Batch:
+    """The streams that a batch has met, and the events it has decided, in order."""
+
+    def __init__(self, log: Log, cache: WalletCache, assets: AssetRegistry, clock: Clock) -> None:
+        self.log = log
+        self.clock = clock
+        self.assets = assets
+        self.decided: list[Event] = []
+        self.wallets: dict[str, Wallet] = {}
+        self.looked_up = False
+        self._cache = cache
+        self._authors: list[tuple[int, Caller]] = []
+        self._known: dict[str, list[Event]] = {}
+        self._tenants: dict[str, Tenant] = {}
+        self._now = clock.now()
+        self._pending_at = 0
+        self._pending: dict[str, list[Event]] = {}
+
+    # Reading
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        tenant = self._tenants.get(tenant_id)
+        if tenant is None:
+            folded = self.stream(Tenant, tenant_id, tenant_id)
+            if folded is None:
+                raise NotFound(what="tenant", key=tenant_id)
+            tenant = self._tenants[tenant_id] = folded
+        return tenant
+
+    def now(self, tenant_id: str) -> datetime:
+        """Return the tenant's time; it stands for the whole batch."""
+        return self.tenant(tenant_id).clock_at or self._now
+
+    def prefetch(self, tenant_id: str, wallet_ids: Iterable[str]) -> None:
+        """Load wallets that are neither met nor kept, in one go."""
+        missing: list[str] = []
+        for wallet_id in dict.fromkeys(wallet_ids):
+            if wallet_id in self.wallets:
+                continue
+            # Once looked up, a kept wallet would be older than what was seen.
+            kept = None if self.looked_up else self._cache.get(wallet_id)
+            if kept is None:
+                missing.append(wallet_id)
+            else:
+                self._meet(kept)
+        for wallet in self.log.wallets(tenant_id, missing).values():
+            self._meet(wallet)
+
+    def wallet(self, tenant_id: str, wallet_id: str) -> Wallet | None:
+        if wallet_id not in self.wallets:
+            self.prefetch(tenant_id, (wallet_id,))
+        return self.wallets.get(wallet_id)
+
+    def look_up(self, tenant_id: str, ids: Iterable[str]) -> None:
+        """Learn what is in the log of these streams."""
+        wanted = [each for each in dict.fromkeys(ids) if each not in self._known]
+        found = self.log.events(tenant_id, wanted) if wanted else {}
+        for each in wanted:
+            self._known[each] = found.get(each, [])
+
+    def freshen(self, tenant_id: str) -> None:
+        """Reload wallets that other processes moved. Raises Overtaken if this batch has
+        already written to one.
+        """
+        own = Counter(event.originator_id for event in self.decided)
+        latest = self.log.versions(list(self.wallets))
+        stale: list[str] = []
+        for wallet_id, wallet in self.wallets.items():
+            if latest.get(wallet_id, 0) != wallet.version - own[wallet_id]:
+                if own[wallet_id] or wallet.waiting:
+                    raise Overtaken(wallet_id)
+                stale.append(wallet_id)
+        for wallet_id in stale:
+            self._cache.drop(wallet_id)
+            del self.wallets[wallet_id]
+        if stale:
+            # So what was seen of their streams may be old as well.
+            self._known.clear()
+            self.prefetch(tenant_id, stale)
+
+    def known(self, stream_id: str) -> list[Event]:
+        """Return the events of a stream as far as this batch knows them; no look-up."""
+        return self._known.get(stream_id, []) + self._own(stream_id)
+
+    def stream(self, aggregate_class: type[A], tenant_id: str, stream_id: str) -> A | None:
+        """Return the aggregate of a stream, looked up in the log and in this batch."""
+        if not _is_id(stream_id):
+            return None
+        self.look_up(tenant_id, (stream_id,))
+        events = self.known(stream_id)
+        if not events or not aggregate_class.begins_with(events[0]):
+            return None
+        aggregate = aggregate_class.fold(events)
+        assert aggregate is not None
+        aggregate.write_to(self.decided)
+        return aggregate
+
+    def _own(self, stream_id: str) -> list[Event]:
+        for event in self.decided[self._pending_at :]:
+            self._pending.setdefault(event.originator_id, []).append(event)
+        self._pending_at = len(self.decided)
+        return self._pending.get(stream_id, [])
+
+    def _meet(self, wallet: Wallet) -> None:
+        wallet.write_to(self.decided)
+        self.wallets[wallet.id] = wallet
+
+    # Writing
+
+    def by(self, caller: Caller) -> None:
+        """Say who causes the events decided from now on."""
+        if not self._authors or self._authors[-1][1] is not caller:
+            self._authors.append((len(self.decided), caller))
+
+    def admit(self, wallet: Wallet) -> None:
+        self.wallets[wallet.id] = wallet
+
+    def seal(self) -> None:
+        for wallet in self.wallets.values():
+            wallet.seal()
+
+    def rows(self, codec: EventCodec) -> Rows:
+        """Return the decided events as rows of the log."""
+        self.seal()
+        rows = Rows()
+        authors = [*self._authors, (len(self.decided), self._authors[-1][1])]
+        encode = codec.encode
+        for (start, caller), (end, _) in pairwise(authors):
+            rows.tenants += [caller.tenant_id] * (end - start)
+            rows.actors += [caller.actor] * (end - start)
+            rows.request_ids += [caller.request_id] * (end - start)
+        rows.originators = [event.originator_id for event in self.decided]
+        rows.versions = [event.originator_version for event in self.decided]
+        rows.topics = [topic_of(event) for event in self.decided]
+        rows.states = [encode(event) for event in self.decided]
+        rows.recorded_at = [event.timestamp for event in self.decided]
+        return rows
+
+    def forget(self) -> None:
+        """Let go of every wallet that this batch has touched."""
+        for wallet_id in self.wallets:
+            self._cache.drop(wallet_id)
+
+    def keep(self) -> None:
+        """Keep the wallets as committed."""
+        for wallet in self.wallets.values():
+            wallet.write_to([])
+        self._cache.keep(self.wallets.values())
+
+
+class Work:
+    """A batch, as one command of one caller sees it."""
+
+    __slots__ = ("batch", "caller", "tenant_id")
+
+    def __init__(self, batch: Batch, caller: Caller) -> None:
+        self.batch = batch
+        self.caller = caller
+        self.tenant_id = caller.tenant_id
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.batch.tenant(self.tenant_id)
+
+    @property
+    def now(self) -> datetime:
+        return self.batch.now(self.tenant_id)
+
+    @property
+    def log(self) -> list[Event]:
+        return self.batch.decided
+
+    def asset(self, key: str) -> Asset:
+        """Raises NotFound."""
+
+        asset = self.batch.assets.known(self.tenant_id, key)
+        if asset is None:
+            custom = self.stream(CustomAsset, identity.asset_id(self.tenant_id, key))
+            asset = self.batch.assets.learn(self.tenant_id, key, custom)
+        if asset is None:
+            raise NotFound(what="asset", key=key)
+        return asset
+
+    def customer_id(self, reference: str) -> str:
+        """Return the id of a customer named by id or as "ext:" and the tenant's own id."""
+        if reference.startswith(_EXTERNAL):
+            return identity.customer_id(self.tenant_id, reference[len(_EXTERNAL) :])
+        return reference.lower()
+
+    def wallet(self, customer: str) -> Wallet:
+        """Return a customer's wallet with everything fallen due. Raises NotFound."""
+        wallet_id = identity.wallet_id(self.tenant_id, self.customer_id(customer))
+        wallet = self.batch.wallet(self.tenant_id, wallet_id)
+        if wallet is None:
+            raise NotFound(what="customer", key=customer)
+        self._fall_due(wallet)
+        return wallet
+
+    def scratch(self, customer: str) -> Wallet:
+        """Return a copy of a customer's wallet, to decide upon and throw away."""
+        wallet_id = identity.wallet_id(self.tenant_id, self.customer_id(customer))
+        wallet = self.batch.wallet(self.tenant_id, wallet_id)
+        if wallet is None:
+            raise NotFound(what="customer", key=customer)
+        wallet.seal()
+        copy = Wallet.restored(wallet.id, wallet.version, wallet.recorded_at, wallet.state())
+        copy.write_to([])
+        self._fall_due(copy)
+        return copy
+
+    def wallet_by_id(self, wallet_id: str) -> Wallet:
+        """Return a wallet of this tenant with everything fallen due. Raises NotFound."""
+        wallet = self.batch.wallet(self.tenant_id, wallet_id)
+        # Kept wallets are of any tenant; an id that derives from another's is none of ours.
+        if wallet is None or wallet_id != identity.wallet_id(self.tenant_id, wallet.customer_id):
+            raise NotFound(what="wallet", key=wallet_id)
+        self._fall_due(wallet)
+        return wallet
+
+    def _fall_due(self, wallet: Wallet) -> None:
+        if wallet.due:
+            at = wallet.time(self.now)
+            wallet.fall_due(at, at)
+
+    def known(self, stream_id: str) -> list[Event]:
+        return self.batch.known(stream_id)
+
+    def looked_up(self, stream_id: str) -> list[Event]:
+        self.batch.look_up(self.tenant_id, (stream_id,))
+        return self.batch.known(stream_id)
+
+    def stream(self, aggregate_class: type[A], stream_id: str) -> A | None:
+        return self.batch.stream(aggregate_class, self.tenant_id, stream_id)
+
+    def required(self, aggregate_class: type[A], stream_id: str, what: str) -> A:
+        """Return the aggregate of a stream. Raises NotFound."""
+        aggregate = self.stream(aggregate_class, stream_id.lower())
+        if aggregate is None:
+            raise NotFound(what=what, key=stream_id)
+        return aggregate
+
+    def repayments(self, wallet: Wallet) -> list[OverageSettled]:
+        """Return how grants repaid a wallet's overage, this batch's included."""
+        kept = self.batch.log.repayments(self.tenant_id, wallet.id)
+        own: list[Any] = [event for event in self.log if event.originator_id == wallet.id]
+        return kept + [event for event in own if isinstance(event, OverageSettled)]
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

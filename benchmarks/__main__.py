@@ -1,0 +1,43 @@
+"""`make bench`: prints the figures of one run; `--keep` writes them to benchmarks/results/."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from benchmarks import due_work, engine, latency, replay, report, wallet_load
+from benchmarks.report import Figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a minute instead of several")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=["engine", "load", "replay", "due-work", "latency"],
+        metavar="PART",
+        help="engine, load, replay, due-work, latency",
+    )
+    parser.add_argument("--keep", action="store_true", help="write the figures to results/")
+    wish = parser.parse_args()
+    parts: dict[str, Callable[[], list[Figure]]] = {
+        "engine": lambda: engine.measure(5_000 if wish.small else 20_000),
+        "load": lambda: wallet_load.measure(10_000 if wish.small else 1_000_000),
+        "replay": lambda: replay.measure(20_000 if wish.small else 100_000),
+        "due-work": lambda: due_work.measure(60 if wish.small else 181),
+        "latency": lambda: latency.measure(500 if wish.small else 4_000),
+    }
+    print(report.circumstances())
+    figures: list[Figure] = []
+    for name, measure in parts.items():
+        if wish.only is None or name in wish.only:
+            measured = measure()
+            print(f"\n{report.table(measured)}", flush=True)
+            figures += measured
+    if wish.keep:
+        print(f"\nkept in {report.keep(figures)}")
+
+
+if __name__ == "__main__":
+    main()

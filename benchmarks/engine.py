@@ -1,0 +1,84 @@
+"""Charges a second of the engine beside raw inserts of the very rows of the run."""
+
+from __future__ import annotations
+
+from psycopg.sql import SQL
+
+from application.commands.requests import RecordUsage
+from application.storage import arrays
+from application.storage.recorder import Rows
+from benchmarks.ground import execute, fund, ledger, middle, seconds_of, usage
+from benchmarks.report import Figure, promise
+from interfaces.runtime import Runtime
+
+ROUNDS = 5
+WALLETS = 1_000
+
+
+def measure(charges: int) -> list[Figure]:
+    """Measure at 1, 100 and 1 000 charges a transaction, over 1 000 wallets."""
+    with ledger() as runtime:
+        fund(runtime, WALLETS)
+        written: list[Rows] = []
+        runtime.ledger.on_commit.append(lambda rows, _: written.append(rows))
+        return [
+            _at(runtime, written, size, max(size, min(charges, size * 400)))
+            for size in (1, 100, 1_000)
+        ]
+
+
+def _at(runtime: Runtime, written: list[Rows], size: int, charges: int) -> Figure:
+    charges -= charges % size
+    rates: list[float] = []
+    row_rates: list[float] = []
+    raw_rates: list[float] = []
+    for round_ in range(ROUNDS):
+        batches = [
+            [
+                usage(f"{size}-{round_}-{number}", number % WALLETS)
+                for number in range(start, start + size)
+            ]
+            for start in range(0, charges, size)
+        ]
+        written.clear()
+
+        def run(batches: list[list[RecordUsage]] = batches) -> None:
+            for batch in batches:
+                execute(runtime, batch)
+
+        took = seconds_of(run)
+        rows = sum(map(len, written))
+        rates.append(charges / took)
+        row_rates.append(rows / took)
+        raw_rates.append(rows / _raw(runtime, list(written)))
+    ratio = middle([ours / raw for ours, raw in zip(row_rates, raw_rates, strict=True)])
+    return {
+        "what": "The engine beside raw inserts of its rows, over 1 000 wallets",
+        "charges a transaction": size,
+        "charges/s": round(middle(rates)),
+        "rows/s": round(middle(row_rates)),
+        "raw rows/s": round(middle(raw_rates)),
+        "ratio of rows/s": round(ratio, 3),
+        **(promise("at least 0.25", kept=ratio >= 0.25) if size == 1_000 else {}),
+    }
+
+
+def _raw(runtime: Runtime, written: list[Rows]) -> float:
+    """Insert the same rows into a copy of the log's table, the same number a commit."""
+    with runtime.owner.connect(autocommit=True) as connection:
+        arrays.register(connection)
+        connection.execute("DROP TABLE IF EXISTS ledger_00.raw")
+        connection.execute("CREATE TABLE ledger_00.raw (LIKE ledger_00.events INCLUDING ALL)")
+        statement = SQL(
+            "INSERT INTO ledger_00.raw (tenant, originator_id, originator_version, topic, state,"
+            " recorded_at, actor, request_id) SELECT * FROM unnest(%b::uuid[], %b::uuid[],"
+            " %b::bigint[], %b::text[], %b::bytea[], %b::timestamptz[], %b::text[], %b::text[])"
+        )
+
+        def insert() -> None:
+            for rows in written:
+                connection.execute(statement, rows.columns(), prepare=True)
+
+        took = seconds_of(insert)
+        connection.execute("DROP TABLE ledger_00.raw")
+    return took

@@ -1,0 +1,1 @@
+"""What is true: the rules of the ledger, pure and without I/O."""

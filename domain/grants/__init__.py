@@ -1,0 +1,1 @@
+"""Credit grants: their terms and life."""

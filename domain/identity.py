@@ -1,0 +1,62 @@
+"""Ids that derive from a client's own keys.
+
+An id is the first 16 bytes of SHA-256 over length-prefixed parts, written as UUID text.
+The length prefix keeps ("a:b", "c") and ("a", "b:c") apart.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+
+LEDGER_PREFIX = "counterfoil:"
+REMEMBERED = 100_000  # ids of customers and wallets, which every charge asks for
+ADJUSTMENT_METER = "adjustment"
+ADJUSTMENT_SOURCE = f"{LEDGER_PREFIX}adjustment"
+
+
+def derived_id(kind: str, *parts: str) -> str:
+    """Return the id of what `kind` and `parts` name; the same parts, the same id."""
+    octets = [part.encode() for part in (kind, *parts)]
+    prefixed = b"".join([len(each).to_bytes(4) + each for each in octets])
+    return _uuid_text(sha256(prefixed).hexdigest())
+
+
+def tenant_id(key: str) -> str:
+    return derived_id("tenant", key)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def customer_id(tenant: str, external_id: str) -> str:
+    return derived_id("customer", tenant, external_id)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def wallet_id(tenant: str, customer: str) -> str:
+    return derived_id("wallet", tenant, customer)
+
+
+def asset_id(tenant: str, key: str) -> str:
+    return derived_id("asset", tenant, key)
+
+
+def charge_id(tenant: str, source: str, event_id: str) -> str:
+    return derived_id("charge", tenant, source, event_id)
+
+
+def hold_id(tenant: str, charge: str) -> str:
+    return derived_id("hold", tenant, charge)
+
+
+def grant_id(tenant: str, command: str, key: str) -> str:
+    """Of the grant that `command` makes under the idempotency key `key`."""
+    return derived_id("grant", tenant, command, key)
+
+
+def claim_id(tenant: str, kind: str, key: str) -> str:
+    return derived_id("claim", tenant, kind, key)
+
+
+def _uuid_text(hexadecimal: str) -> str:
+    h = hexadecimal
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:32]}"

@@ -1,0 +1,1 @@
+"""Assets, amounts and their rounding."""

@@ -1,0 +1,63 @@
+"""Every event class of the ledger, by the topic under which the log keeps it."""
+
+from __future__ import annotations
+
+from domain.aggregate import Event
+from domain.claims import Claimed
+from domain.customers.customer import CustomerCreated
+from domain.grants import events as grants
+from domain.money.asset import AssetDefined, ExchangeRateSet
+from domain.tenancy.tenant import ClockAdvanced, TenantConfigured, TenantOpened
+from domain.usage import events as usage
+from domain.wallet import events as wallet
+
+EVENT_CLASSES: tuple[type[Event], ...] = (
+    TenantOpened,
+    TenantConfigured,
+    ClockAdvanced,
+    AssetDefined,
+    ExchangeRateSet,
+    CustomerCreated,
+    Claimed,
+    wallet.WalletOpened,
+    wallet.AccountOpened,
+    wallet.GrantCredited,
+    wallet.GrantBecameEffective,
+    wallet.GrantExtended,
+    wallet.GrantLapsed,
+    wallet.GrantRevoked,
+    wallet.UsageDebited,
+    wallet.UsageObserved,
+    wallet.HoldPlaced,
+    wallet.HoldExtended,
+    wallet.HoldCaptured,
+    wallet.HoldReleased,
+    wallet.HoldLapsed,
+    wallet.ChargeReversed,
+    wallet.OverageSettled,
+    wallet.LimitSet,
+    wallet.ModeChanged,
+    wallet.WalletFrozen,
+    wallet.WalletUnfrozen,
+    grants.GrantIssued,
+    grants.GrantActivated,
+    grants.GrantExhausted,
+    grants.GrantReopened,
+    grants.GrantExpired,
+    grants.GrantTermsExtended,
+    grants.GrantVoided,
+    grants.GrantRefunded,
+    grants.GrantReturnRevoked,
+    grants.GrantCompensated,
+    usage.ChargeSettled,
+    usage.ChargeObserved,
+    usage.ChargeAuthorized,
+    usage.AuthorizationExtended,
+    usage.AuthorizationDrawn,
+    usage.ChargeCaptured,
+    usage.AuthorizationReleased,
+    usage.ChargeRefunded,
+    usage.HoldOpened,
+)
+
+BY_TOPIC: dict[str, type[Event]] = {cls.__dict__["TOPIC"]: cls for cls in EVENT_CLASSES}

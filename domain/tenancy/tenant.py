@@ -1,0 +1,93 @@
+"""The company that runs its billing on the ledger: its settings and its clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from domain.aggregate import Aggregate, Event
+
+LATE_WINDOW_SECONDS = 35 * 86_400
+FUTURE_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class TenantOpened(Event):
+    """clock_at: where a sandbox's test clock starts; None: a real clock."""
+
+    TOPIC: ClassVar[str] = "tenant.opened"
+    key: str
+    clock_at: datetime | None
+
+    def apply(self, aggregate: Tenant) -> None:
+        aggregate.key = self.key
+        aggregate.clock_at = self.clock_at
+        aggregate.late_window_seconds = LATE_WINDOW_SECONDS
+        aggregate.settlement_grace_seconds = 0
+        aggregate.timezone = "UTC"
+
+
+@dataclass(frozen=True)
+class TenantConfigured(Event):
+    """late_window: how far back usage may have occurred. settlement_grace: how long after a
+    grant's expiry usage that occurred before it may still burn it. timezone: of periods.
+    """
+
+    TOPIC: ClassVar[str] = "tenant.configured"
+    late_window_seconds: int
+    settlement_grace_seconds: int
+    timezone: str
+
+    def apply(self, aggregate: Tenant) -> None:
+        aggregate.late_window_seconds = self.late_window_seconds
+        aggregate.settlement_grace_seconds = self.settlement_grace_seconds
+        aggregate.timezone = self.timezone
+
+
+@dataclass(frozen=True)
+class ClockAdvanced(Event):
+    """A test clock moved on, after everything that fell due on the way."""
+
+    TOPIC: ClassVar[str] = "tenant.clock_advanced"
+    to: datetime
+
+    def apply(self, aggregate: Tenant) -> None:
+        aggregate.clock_at = self.to
+
+
+class Tenant(Aggregate):
+    """clock_at: a test clock's time, which stands; None for a real clock."""
+
+    TOPIC = "tenant"
+    key: str
+    clock_at: datetime | None
+    late_window_seconds: int
+    settlement_grace_seconds: int
+    timezone: str
+
+    @property
+    def sandbox(self) -> bool:
+        return self.clock_at is not None
+
+    def configure(
+        self, late_window_seconds: int, settlement_grace_seconds: int, timezone: str, at: datetime
+    ) -> None:
+        before = (self.late_window_seconds, self.settlement_grace_seconds, self.timezone)
+        if before != (late_window_seconds, settlement_grace_seconds, timezone):
+            self.record(
+                TenantConfigured(
+                    self.id,
+                    self.version + 1,
+                    at,
+                    late_window_seconds,
+                    settlement_grace_seconds,
+                    timezone,
+                )
+            )
+
+    def advance_clock(self, to: datetime) -> None:
+        """Move a test clock on. Going back writes nothing."""
+        assert self.clock_at is not None
+        if to > self.clock_at:
+            self.record(ClockAdvanced(self.id, self.version + 1, to, to))

@@ -1,0 +1,218 @@
+"""A usage charge: a usage event, settled against grants; or an authorisation on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from domain.aggregate import Aggregate
+from domain.refusals import InvalidState
+from domain.usage.events import (
+    ChargeAuthorized,
+    ChargeCaptured,
+    ChargeObserved,
+    ChargeRefunded,
+    ChargeSettled,
+    Reported,
+)
+from domain.wallet.events import Part, Range
+
+ChargeStatus = Literal[
+    "SETTLED", "OBSERVED", "AUTHORIZED", "RELEASED", "PARTIALLY_REFUNDED", "REFUNDED"
+]
+HoldStatus = Literal["OPEN", "CAPTURED", "RELEASED", "LAPSED"]
+
+
+@dataclass(slots=True)
+class Authorization:
+    """The hold of a charge's event, as its own stream tells it. Units of the asset.
+
+    units: all that was ever asked to be held; held_units: what still is, or was when the
+    hold ended.
+    """
+
+    hold_id: str
+    units: int
+    held_units: int
+    captured_units: int
+    status: HoldStatus
+    shadow: bool
+    ttl_seconds: int
+    expires_at: datetime
+    balance_after_units: int
+    pinned: dict[str, int] = field(default_factory=dict)
+
+    def add(self, pinned: tuple[Part, ...]) -> None:
+        for grant_id, units in pinned:
+            self.pinned[grant_id] = self.pinned.get(grant_id, 0) + units
+
+    def take(self, parts: tuple[Part, ...]) -> None:
+        for grant_id, units in parts:
+            self.pinned[grant_id] -= units
+            if not self.pinned[grant_id]:
+                del self.pinned[grant_id]
+
+
+@dataclass(frozen=True, slots=True)
+class RefundParts:
+    """What a refund takes, backwards through a charge: its overage, then its grants."""
+
+    overage: Range | None
+    allocations: tuple[Part, ...]
+
+
+class UsageCharge(Aggregate):
+    """Units of `asset`. refunded_parts: what of each grant's part was given back."""
+
+    TOPIC = "charge"
+    customer_id: str
+    wallet_id: str
+    reported: Reported
+    asset: str
+    status: ChargeStatus
+    amount_units: int
+    refunded_units: int
+    allocations: tuple[Part, ...]
+    overage: Range | None
+    overage_refunded_units: int
+    refunded_parts: dict[str, int]
+    would_refuse: bool
+    balance_after_units: int
+    hold_id: str | None
+    authorized: ChargeAuthorized | None
+    captured: ChargeCaptured | None
+    authorization: Authorization | None
+    settled_at: datetime
+    private: dict[str, Any]
+
+    # Folding
+
+    def settle(self, event: ChargeSettled | ChargeObserved, status: ChargeStatus) -> None:
+        self._open(event)
+        self.status = status
+        self.amount_units = event.amount_units
+        if isinstance(event, ChargeSettled):
+            self.allocations = event.allocations
+            self.overage = event.overage
+        self.would_refuse = event.would_refuse
+        self.hold_id = event.hold_id
+
+    def authorize(self, event: ChargeAuthorized) -> None:
+        self._open(event)
+        self.status = "AUTHORIZED"
+        self.authorized = event
+        self.hold_id = event.hold_id
+        self.authorization = Authorization(
+            hold_id=event.hold_id,
+            units=event.units,
+            held_units=event.units,
+            captured_units=0,
+            status="OPEN",
+            shadow=event.shadow,
+            ttl_seconds=event.ttl_seconds,
+            expires_at=event.expires_at,
+            balance_after_units=event.balance_after_units,
+            pinned=dict(event.pinned),
+        )
+
+    def capture(self, event: ChargeCaptured) -> None:
+        hold = self.authorization
+        assert hold is not None
+        hold.captured_units += event.amount_units
+        if not event.late:
+            hold.status = "CAPTURED"
+            hold.pinned = {}
+        self.captured = event
+        self.reported = event.reported
+        self.status = "OBSERVED" if event.observed else "SETTLED"
+        self.amount_units = event.amount_units
+        self.allocations = event.allocations
+        self.overage = event.overage
+        self.would_refuse = event.would_refuse
+        self.balance_after_units = event.balance_after_units
+        self.settled_at = event.timestamp
+        self.private = event.private
+
+    def give_back(self, event: ChargeRefunded) -> None:
+        self.refunded_units += event.units
+        self.overage_refunded_units += event.overage_units
+        for grant_id, units in event.from_allocations:
+            self.refunded_parts[grant_id] = self.refunded_parts.get(grant_id, 0) + units
+        self.status = (
+            "REFUNDED" if self.refunded_units == self.amount_units else "PARTIALLY_REFUNDED"
+        )
+
+    def _open(self, event: ChargeSettled | ChargeObserved | ChargeAuthorized) -> None:
+        self.customer_id = event.customer_id
+        self.wallet_id = event.wallet_id
+        self.reported = event.reported
+        self.asset = event.asset
+        self.amount_units = 0
+        self.refunded_units = 0
+        self.allocations = ()
+        self.overage = None
+        self.overage_refunded_units = 0
+        self.refunded_parts = {}
+        self.would_refuse = False
+        self.balance_after_units = event.balance_after_units
+        self.authorized = None
+        self.captured = None
+        self.authorization = None
+        self.settled_at = event.timestamp
+        self.private = event.private
+
+    # Deciding
+
+    @property
+    def overage_units(self) -> int:
+        return self.overage[1] - self.overage[0] if self.overage else 0
+
+    def refund_parts(self, amount_units: int | None) -> tuple[int, RefundParts]:
+        """Return the units to refund (default: all that remain) and where they come from.
+
+        Overage first, its newest units first; then the grants, newest allocation first.
+        Raises InvalidState (no settled charge, or nothing left), InvalidInput (`amount`
+        zero or above what remains).
+        """
+        if self.status not in ("SETTLED", "PARTIALLY_REFUNDED"):
+            raise InvalidState(
+                state=self.status, reason=f"charge {self.id} is {self.status}: nothing to refund"
+            )
+        remaining_units = self.amount_units - self.refunded_units
+        units = remaining_units if amount_units is None else amount_units
+        if not 0 < units <= remaining_units:
+            raise BeyondRefundable(remaining_units)
+        owed_units = self.overage_units - self.overage_refunded_units
+        from_overage_units = min(owed_units, units)
+        overage: Range | None = None
+        if from_overage_units:
+            assert self.overage is not None
+            end = self.overage[1] - self.overage_refunded_units
+            overage = (end - from_overage_units, end)
+        left_units = units - from_overage_units
+        parts: list[Part] = []
+        for grant_id, paid_units in reversed(self.allocations):
+            part = min(paid_units - self.refunded_parts.get(grant_id, 0), left_units)
+            if part:
+                parts.append((grant_id, part))
+                left_units -= part
+        assert left_units == 0
+        return units, RefundParts(overage, tuple(parts))
+
+
+class BeyondRefundable(Exception):
+    """More was asked back than `remaining_units`."""
+
+    def __init__(self, remaining_units: int) -> None:
+        super().__init__(remaining_units)
+        self.remaining_units = remaining_units
+
+
+class HoldPointer(Aggregate):
+    """A hold's own stream: it says whose hold it is."""
+
+    TOPIC = "hold"
+    charge_id: str
+    wallet_id: str
+    customer_id: str

@@ -1,0 +1,220 @@
+"""Every event of a charge's stream: a usage event, rated and settled, or authorised first.
+
+Units of `asset`. allocations: (grant id, units) in burn order; overage: a range of all
+overage ever incurred on the account. `private`: properties that nothing names, reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from domain.aggregate import Event
+from domain.grants.events import Paid
+from domain.wallet.events import Part, Range
+
+if TYPE_CHECKING:
+    from domain.usage.charge import HoldPointer, UsageCharge
+
+ReleaseCause = Literal["RELEASED", "LAPSED", "CAPTURED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A usage event as the client reported it. quantity: a canonical decimal.
+
+    `occurred_stated`: whether the client said when; cost: what it cost the tenant.
+    """
+
+    event_id: str
+    source: str
+    meter: str
+    quantity: str | None
+    subject: str | None
+    occurred_at: datetime
+    occurred_stated: bool
+    cost: Paid | None
+    delivered: bool
+
+
+class ChargeEvent(Event):
+    """Base of the events of a charge."""
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ChargeSettled(ChargeEvent):
+    """`hold_id`: the hold that it captures a part of, if it does."""
+
+    TOPIC: ClassVar[str] = "charge.settled"
+    customer_id: str
+    wallet_id: str
+    reported: Reported
+    asset: str
+    amount_units: int
+    allocations: tuple[Part, ...]
+    overage: Range | None
+    would_refuse: bool
+    balance_after_units: int
+    hold_id: str | None
+    private: dict[str, Any]
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.settle(self, "SETTLED")
+
+
+@dataclass(frozen=True)
+class ChargeObserved(ChargeEvent):
+    """Recorded in SHADOW: no allocation, no overage, no balance moved."""
+
+    TOPIC: ClassVar[str] = "charge.observed"
+    customer_id: str
+    wallet_id: str
+    reported: Reported
+    asset: str
+    amount_units: int
+    would_refuse: bool
+    balance_after_units: int
+    hold_id: str | None
+    private: dict[str, Any]
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.settle(self, "OBSERVED")
+
+
+@dataclass(frozen=True)
+class ChargeAuthorized(ChargeEvent):
+    """An estimate is held for a usage event whose cost is not known yet."""
+
+    TOPIC: ClassVar[str] = "charge.authorized"
+    customer_id: str
+    wallet_id: str
+    hold_id: str
+    reported: Reported
+    asset: str
+    units: int
+    pinned: tuple[Part, ...]
+    shadow: bool
+    ttl_seconds: int
+    expires_at: datetime
+    balance_after_units: int
+    private: dict[str, Any]
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.authorize(self)
+
+
+@dataclass(frozen=True)
+class AuthorizationExtended(ChargeEvent):
+    """`units`: the new total of the hold."""
+
+    TOPIC: ClassVar[str] = "charge.authorization_extended"
+    units: int
+    pinned: tuple[Part, ...]
+    expires_at: datetime
+    balance_after_units: int
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        hold = aggregate.authorization
+        assert hold is not None
+        hold.held_units += self.units - hold.units
+        hold.units = self.units
+        hold.add(self.pinned)
+        hold.expires_at = self.expires_at
+        hold.balance_after_units = self.balance_after_units
+
+
+@dataclass(frozen=True)
+class AuthorizationDrawn(ChargeEvent):
+    """A part of the hold became another charge; `held_units` are still held."""
+
+    TOPIC: ClassVar[str] = "charge.authorization_drawn"
+    charge_id: str
+    captured_units: int
+    held_units: int
+    burned_pinned: tuple[Part, ...]
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        hold = aggregate.authorization
+        assert hold is not None
+        hold.captured_units += self.captured_units
+        hold.held_units = self.held_units
+        hold.take(self.burned_pinned)
+
+
+@dataclass(frozen=True)
+class ChargeCaptured(ChargeEvent):
+    """The hold settled at its true cost as its own event's charge.
+
+    `held_units`: what was held then; `stated`: whether the client said the amount. `late`:
+    the hold had lapsed. `observed`: in SHADOW, no balance moved.
+    """
+
+    TOPIC: ClassVar[str] = "charge.captured"
+    reported: Reported
+    amount_units: int
+    held_units: int
+    allocations: tuple[Part, ...]
+    overage: Range | None
+    would_refuse: bool
+    balance_after_units: int
+    late: bool
+    observed: bool
+    private: dict[str, Any]
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.capture(self)
+
+
+@dataclass(frozen=True)
+class AuthorizationReleased(ChargeEvent):
+    """The hold ended without a charge of its own event."""
+
+    TOPIC: ClassVar[str] = "charge.authorization_released"
+    cause: ReleaseCause
+    due_at: datetime | None
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.status = "RELEASED"
+        hold = aggregate.authorization
+        assert hold is not None
+        hold.status = self.cause
+        hold.pinned = {}
+
+
+@dataclass(frozen=True)
+class ChargeRefunded(ChargeEvent):
+    """`overage_units` are taken off its overage, the newest first: `forgiven` were still
+    owed, the rest a grant had repaid. returned: (grant id, units) of its allocations and of
+    grants that had repaid; compensated: (grant id, units, COMPENSATION grant id).
+    """
+
+    TOPIC: ClassVar[str] = "charge.refunded"
+    units: int
+    overage_units: int
+    forgiven: tuple[Range, ...]
+    from_allocations: tuple[Part, ...]
+    returned: tuple[Part, ...]
+    compensated: tuple[tuple[str, int, str], ...]
+    private: dict[str, Any]
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.give_back(self)
+
+
+@dataclass(frozen=True)
+class HoldOpened(Event):
+    """The one event of a hold's own stream: where the hold is kept."""
+
+    TOPIC: ClassVar[str] = "hold.opened"
+    charge_id: str
+    wallet_id: str
+    customer_id: str
+
+    def apply(self, aggregate: HoldPointer) -> None:
+        aggregate.charge_id = self.charge_id
+        aggregate.wallet_id = self.wallet_id
+        aggregate.customer_id = self.customer_id

@@ -1,0 +1,1 @@
+"""The wallet: who may spend, out of what."""

@@ -1,0 +1,390 @@
+"""One asset's account in a wallet: its grants, what they can still pay, what is owed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+
+from domain.wallet import overage
+from domain.wallet.burndown import BurnKey, OpenGrant, burn_order
+from domain.wallet.events import GrantReturn, GrantTerms, Part, Range
+
+Scope = tuple[str, ...] | None
+DueKey = tuple[datetime, int, str, str]
+
+# At one instant holds lapse, then grants expire, then grants become effective.
+HOLD_LAPSES, GRANT_EXPIRES, GRANT_BECOMES_EFFECTIVE = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account as a snapshot keeps it."""
+
+    asset: str
+    scale: int
+    granted_units: int
+    burned_units: int
+    expired_units: int
+    revoked_units: int
+    held_units: int
+    uncovered_held_units: int
+    incurred_units: int
+    owed: tuple[Range, ...]
+    limit_units: int | None
+    grants: tuple[OpenGrant, ...]
+
+
+class Account:
+    """Sums and open grants of one asset. Units of the asset's smallest unit.
+
+    granted = remaining + burned + expired + revoked, at every moment. `due` is the
+    wallet's, ordered by time; this account's grants stand in it.
+    """
+
+    __slots__ = (
+        "asset",
+        "burned_units",
+        "due",
+        "expired_units",
+        "granted_units",
+        "grants",
+        "held_units",
+        "incurred_units",
+        "limit_units",
+        "owed",
+        "owed_units",
+        "pending_units",
+        "queues",
+        "revoked_units",
+        "scale",
+        "uncovered_held_units",
+        "usable",
+        "with_grace",
+    )
+
+    def __init__(self, asset: str, scale: int, due: list[DueKey]) -> None:
+        self.asset = asset
+        self.scale = scale
+        self.due = due
+        self.grants: dict[str, OpenGrant] = {}
+        self.granted_units = self.burned_units = self.expired_units = self.revoked_units = 0
+        self.held_units = self.uncovered_held_units = self.pending_units = 0
+        self.incurred_units = self.owed_units = 0
+        self.owed: list[Range] = []
+        self.limit_units: int | None = 0
+        self.usable: dict[Scope, int] = {}
+        self.queues: dict[Scope, list[tuple[BurnKey, OpenGrant]]] = {}
+        self.with_grace = 0
+
+    # What it can pay
+
+    def available_units(self, at: datetime) -> int:
+        """Usable now, whatever the meter: free parts of usable grants, less what holds
+        set aside beyond grants, less overage owed.
+        """
+        usable = sum(self.usable.values())
+        if self.with_grace:
+            usable -= self._grace_units(self.grants.values(), at, at)
+        return usable - self.uncovered_held_units - self.owed_units
+
+    def available_for_units(self, meter: str, occurred_at: datetime, at: datetime) -> int:
+        """The same, of grants whose scope lets them pay this meter."""
+        usable = 0
+        for scope, units in self.usable.items():
+            if scope is None or meter in scope:
+                usable += units
+        if self.with_grace:
+            usable -= self._grace_units(self.payers(meter), occurred_at, at)
+        return usable - self.uncovered_held_units - self.owed_units
+
+    def payers(self, meter: str) -> Iterator[OpenGrant]:
+        """Return the grants that can pay this meter, in burn-down order."""
+        queues = [
+            queue
+            for scope, queue in self.queues.items()
+            if queue and (scope is None or meter in scope)
+        ]
+        if len(queues) == 1:
+            return (grant for _, grant in queues[0])
+        return (grant for _, grant in merge(*queues))
+
+    def in_burn_order(self) -> list[OpenGrant]:
+        """Return all open grants in burn-down order."""
+        return sorted(self.grants.values(), key=lambda grant: burn_order(grant.terms))
+
+    @staticmethod
+    def _grace_units(grants: Iterable[OpenGrant], occurred_at: datetime, at: datetime) -> int:
+        return sum(
+            grant.free_units
+            for grant in grants
+            if grant.status == "ACTIVE" and not grant.pays_at(occurred_at, at)
+        )
+
+    # Folding
+
+    def credit(self, terms: GrantTerms, effective: bool) -> None:
+        grant = OpenGrant(terms, terms.amount_units, 0, 0, 0, 0, "PENDING", 1)
+        self.granted_units += terms.amount_units
+        self._admit(grant)
+        if effective:
+            self._activate(grant)
+        else:
+            self.pending_units += grant.remaining_units
+            insort(self.due, self._effective_key(grant))
+
+    def make_effective(self, grant_id: str) -> None:
+        grant = self.grants[grant_id]
+        self.pending_units -= grant.remaining_units
+        self._drop_due(self._effective_key(grant))
+        self._activate(grant)
+        grant.stream_version += 1
+
+    def extend(
+        self, grant_id: str, expires_at: datetime | None, lapses_at: datetime | None
+    ) -> None:
+        grant = self.grants[grant_id]
+        active = grant.status == "ACTIVE"
+        if active:
+            self._deactivate(grant, "ACTIVE")
+        self._dismiss(grant)
+        terms = grant.terms
+        grant.terms = GrantTerms(
+            terms.grant_id,
+            terms.asset,
+            terms.source,
+            terms.amount_units,
+            terms.priority,
+            terms.effective_at,
+            expires_at,
+            lapses_at,
+            terms.issued_at,
+            terms.meters,
+        )
+        self._admit(grant)
+        if active:
+            self._activate(grant)
+        grant.stream_version += 1
+
+    def lapse(self, grant_id: str, units: int) -> None:
+        grant = self.grants[grant_id]
+        self._end(grant, "LAPSED", units)
+        grant.expired_units += units
+        self.expired_units += units
+
+    def revoke(self, grant_id: str, units: int, ends: str | None) -> None:
+        grant = self.grants[grant_id]
+        if ends is not None or grant.status not in ("ACTIVE", "PENDING"):
+            self._end(grant, ends or grant.status, units)
+        else:
+            if grant.status == "PENDING":
+                self.pending_units -= units
+            self._move(grant, -units, 0)
+            grant.stream_version += 1
+            if not grant.remaining_units:
+                self._dismiss(grant)
+        grant.revoked_units += units
+        self.revoked_units += units
+
+    def debit(self, burned: Iterable[Part], incurred: Range | None) -> None:
+        for grant_id, units in burned:
+            self._burn(self.grants[grant_id], units, 0)
+        if incurred is not None:
+            self._incur(incurred)
+
+    def pin(self, pinned: Iterable[Part], units: int, uncovered_units: int) -> None:
+        for grant_id, part in pinned:
+            self._move(self.grants[grant_id], 0, part)
+        self.held_units += units
+        self.uncovered_held_units += uncovered_units
+
+    def unpin(self, released: Iterable[Part], units: int, uncovered_units: int) -> None:
+        for grant_id, part in released:
+            self._move(self.grants[grant_id], 0, -part)
+        self.held_units -= units
+        self.uncovered_held_units -= uncovered_units
+
+    def debit_pinned(self, burned: Iterable[Part]) -> None:
+        for grant_id, units in burned:
+            self._burn(self.grants[grant_id], units, units)
+            self.held_units -= units
+
+    def reverse(self, forgiven: tuple[Range, ...], returned: Iterable[GrantReturn]) -> None:
+        self.owed = overage.without(self.owed, forgiven)
+        self.owed_units -= overage.length(forgiven)
+        for part in returned:
+            if part.reopened is not None:
+                self._reopen(part)
+            grant = self.grants[part.grant_id]
+            grant.burned_units -= part.units
+            self.burned_units -= part.units
+            self._move(grant, part.units, 0)
+
+    def repay(self, grant_id: str, units: int, ranges: tuple[Range, ...]) -> None:
+        self.owed = overage.without(self.owed, ranges)
+        self.owed_units -= units
+        self._burn(self.grants[grant_id], units, 0)
+
+    # Inside
+
+    def _burn(self, grant: OpenGrant, units: int, pinned_units: int) -> None:
+        grant.burned_units += units
+        self.burned_units += units
+        self._move(grant, -units, -pinned_units)
+        if not grant.remaining_units and grant.status == "ACTIVE":
+            grant.stream_version += 1
+            self._dismiss(grant)
+
+    def _incur(self, incurred: Range) -> None:
+        assert incurred[0] == self.incurred_units
+        overage.add(self.owed, incurred)
+        self.owed_units += incurred[1] - incurred[0]
+        self.incurred_units = incurred[1]
+
+    def _reopen(self, part: GrantReturn) -> None:
+        reopened = part.reopened
+        assert reopened is not None
+        grant = OpenGrant(
+            reopened.terms,
+            0,
+            0,
+            reopened.burned_units,
+            reopened.expired_units,
+            reopened.revoked_units,
+            reopened.status,
+            reopened.stream_version,
+        )
+        self._admit(grant)
+
+    def _end(self, grant: OpenGrant, status: str, units: int) -> None:
+        if grant.status == "ACTIVE":
+            self._deactivate(grant, status)
+        elif grant.status == "PENDING":
+            self.pending_units -= grant.remaining_units
+            self._drop_due(self._effective_key(grant))
+        grant.status = status
+        self._unschedule(grant)
+        grant.remaining_units -= units
+        grant.stream_version += 1
+        if not grant.held_units:
+            self._dismiss(grant)
+
+    def _move(self, grant: OpenGrant, remaining_units: int, held_units: int) -> None:
+        before = grant.remaining_units - grant.held_units
+        grant.remaining_units += remaining_units
+        grant.held_units += held_units
+        if grant.status == "ACTIVE":
+            after = grant.remaining_units - grant.held_units
+            self.usable[grant.terms.meters] += after - before
+            if after and not before:
+                self._enqueue(grant)
+            elif before and not after:
+                self._dequeue(grant)
+
+    def _activate(self, grant: OpenGrant) -> None:
+        grant.status = "ACTIVE"
+        scope = grant.terms.meters
+        self.usable[scope] = self.usable.get(scope, 0) + grant.free_units
+        if grant.free_units:
+            self._enqueue(grant)
+
+    def _deactivate(self, grant: OpenGrant, status: str) -> None:
+        self.usable[grant.terms.meters] -= grant.free_units
+        if grant.free_units:
+            self._dequeue(grant)
+        grant.status = status
+
+    def _enqueue(self, grant: OpenGrant) -> None:
+        queue = self.queues.setdefault(grant.terms.meters, [])
+        insort(queue, (burn_order(grant.terms), grant))
+
+    def _dequeue(self, grant: OpenGrant) -> None:
+        queue = self.queues[grant.terms.meters]
+        del queue[bisect_left(queue, burn_order(grant.terms), key=lambda entry: entry[0])]
+
+    def _admit(self, grant: OpenGrant) -> None:
+        terms = grant.terms
+        self.grants[terms.grant_id] = grant
+        self.with_grace += terms.lapses_at != terms.expires_at
+        if terms.meters not in self.usable:
+            self.usable[terms.meters] = 0
+        if terms.lapses_at is not None and grant.status in ("ACTIVE", "PENDING"):
+            insort(self.due, self._expiry_key(grant))
+
+    def _dismiss(self, grant: OpenGrant) -> None:
+        del self.grants[grant.terms.grant_id]
+        self.with_grace -= grant.terms.lapses_at != grant.terms.expires_at
+        self._unschedule(grant)
+
+    def _unschedule(self, grant: OpenGrant) -> None:
+        if grant.terms.lapses_at is not None:
+            self._drop_due(self._expiry_key(grant))
+
+    def _drop_due(self, key: DueKey) -> None:
+        place = bisect_left(self.due, key)
+        if place < len(self.due) and self.due[place] == key:
+            del self.due[place]
+
+    def _expiry_key(self, grant: OpenGrant) -> DueKey:
+        assert grant.terms.lapses_at is not None
+        return (grant.terms.lapses_at, GRANT_EXPIRES, self.asset, grant.terms.grant_id)
+
+    def _effective_key(self, grant: OpenGrant) -> DueKey:
+        return (
+            grant.terms.effective_at,
+            GRANT_BECOMES_EFFECTIVE,
+            self.asset,
+            grant.terms.grant_id,
+        )
+
+    # Snapshots
+
+    def state(self) -> AccountState:
+        return AccountState(
+            self.asset,
+            self.scale,
+            self.granted_units,
+            self.burned_units,
+            self.expired_units,
+            self.revoked_units,
+            self.held_units,
+            self.uncovered_held_units,
+            self.incurred_units,
+            tuple(self.owed),
+            self.limit_units,
+            tuple(self.grants.values()),
+        )
+
+    @classmethod
+    def restored(cls, state: AccountState, due: list[DueKey]) -> Account:
+        account = cls(state.asset, state.scale, due)
+        account.granted_units = state.granted_units
+        account.burned_units = state.burned_units
+        account.expired_units = state.expired_units
+        account.revoked_units = state.revoked_units
+        account.held_units = state.held_units
+        account.uncovered_held_units = state.uncovered_held_units
+        account.incurred_units = state.incurred_units
+        account.owed = list(state.owed)
+        account.owed_units = overage.length(state.owed)
+        account.limit_units = state.limit_units
+        for kept in state.grants:
+            grant = OpenGrant(
+                kept.terms,
+                kept.remaining_units,
+                kept.held_units,
+                kept.burned_units,
+                kept.expired_units,
+                kept.revoked_units,
+                kept.status,
+                kept.stream_version,
+            )
+            account._admit(grant)
+            if grant.status == "ACTIVE":
+                account._activate(grant)
+            elif grant.status == "PENDING":
+                account.pending_units += grant.remaining_units
+                insort(due, account._effective_key(grant))
+        return account

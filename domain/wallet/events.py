@@ -1,0 +1,342 @@
+"""Every event of a wallet's stream, in the order of a wallet's life.
+
+Balances fold these and nothing else. Units: smallest units of `asset`. Parts are
+(grant id, units) pairs in burn-down order; a range is [from, to) of all overage ever
+incurred on the account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from domain.aggregate import Event
+
+if TYPE_CHECKING:
+    from domain.wallet.wallet import Wallet
+
+WalletMode = Literal["SHADOW", "HYBRID", "CONTROL"]
+RevocationCause = Literal[
+    "VOID", "REFUND", "TRANSFER", "ROLLOVER", "DISPUTE", "PLAN_CHANGE", "COMPENSATED", "HOLD_RETURN"
+]
+GrantEnd = Literal["VOIDED", "REFUNDED"]
+Part = tuple[str, int]
+Range = tuple[int, int]
+
+
+class WalletEvent(Event):
+    """Base of the events of a wallet."""
+
+    def apply(self, aggregate: Wallet) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class WalletOpened(WalletEvent):
+    TOPIC: ClassVar[str] = "wallet.opened"
+    customer_id: str
+    mode: WalletMode
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.open(self.customer_id, self.mode)
+
+
+@dataclass(frozen=True)
+class AccountOpened(WalletEvent):
+    """`scale`: decimal places of the asset's smallest unit."""
+
+    TOPIC: ClassVar[str] = "wallet.account_opened"
+    asset: str
+    scale: int
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.open_account(self.asset, self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantTerms:
+    """What a wallet must know of a grant. `lapses_at`: `expires_at` and the settlement
+    grace that held when it was set; `meters`: the scope, None for any.
+    """
+
+    grant_id: str
+    asset: str
+    source: str
+    amount_units: int
+    priority: int
+    effective_at: datetime
+    expires_at: datetime | None
+    lapses_at: datetime | None
+    issued_at: datetime
+    meters: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class GrantCredited(WalletEvent):
+    """`effective` is false for a grant whose time has not come."""
+
+    TOPIC: ClassVar[str] = "wallet.grant_credited"
+    asset: str
+    terms: GrantTerms
+    effective: bool
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].credit(self.terms, self.effective)
+
+
+@dataclass(frozen=True)
+class GrantBecameEffective(WalletEvent):
+    TOPIC: ClassVar[str] = "wallet.grant_became_effective"
+    asset: str
+    grant_id: str
+    due_at: datetime
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].make_effective(self.grant_id)
+
+
+@dataclass(frozen=True)
+class GrantExtended(WalletEvent):
+    TOPIC: ClassVar[str] = "wallet.grant_extended"
+    asset: str
+    grant_id: str
+    expires_at: datetime | None
+    lapses_at: datetime | None
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].extend(self.grant_id, self.expires_at, self.lapses_at)
+
+
+@dataclass(frozen=True)
+class GrantLapsed(WalletEvent):
+    """What is neither burned nor held of an expired grant leaves the balance."""
+
+    TOPIC: ClassVar[str] = "wallet.grant_lapsed"
+    asset: str
+    grant_id: str
+    units: int
+    due_at: datetime
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].lapse(self.grant_id, self.units)
+
+
+@dataclass(frozen=True)
+class GrantRevoked(WalletEvent):
+    """`ends`: the status that the grant has from now on, if this ends it."""
+
+    TOPIC: ClassVar[str] = "wallet.grant_revoked"
+    asset: str
+    grant_id: str
+    units: int
+    cause: RevocationCause
+    ends: GrantEnd | None
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].revoke(self.grant_id, self.units, self.ends)
+
+
+@dataclass(frozen=True)
+class UsageDebited(WalletEvent):
+    """Consecutive charges decided at one time by one commit; their split stands on each."""
+
+    TOPIC: ClassVar[str] = "wallet.usage_debited"
+    asset: str
+    units: int
+    burned: tuple[Part, ...]
+    overage: Range | None
+    charge_ids: tuple[str, ...]
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].debit(self.burned, self.overage)
+
+
+@dataclass(frozen=True)
+class UsageObserved(WalletEvent):
+    """Charges of a wallet in SHADOW: recorded, no balance moves."""
+
+    TOPIC: ClassVar[str] = "wallet.usage_observed"
+    asset: str
+    units: int
+    charge_ids: tuple[str, ...]
+
+    def apply(self, aggregate: Wallet) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class HoldPlaced(WalletEvent):
+    """`pinned` of grants, `uncovered_units` of no grant; a shadow hold counts nowhere."""
+
+    TOPIC: ClassVar[str] = "wallet.hold_placed"
+    asset: str
+    hold_id: str
+    charge_id: str
+    meter: str
+    units: int
+    pinned: tuple[Part, ...]
+    uncovered_units: int
+    shadow: bool
+    expires_at: datetime
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.place_hold(self)
+
+
+@dataclass(frozen=True)
+class HoldExtended(WalletEvent):
+    """What is added to the hold, and until when it lives."""
+
+    TOPIC: ClassVar[str] = "wallet.hold_extended"
+    asset: str
+    hold_id: str
+    added_units: int
+    pinned: tuple[Part, ...]
+    uncovered_units: int
+    expires_at: datetime
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.extend_open_hold(self)
+
+
+@dataclass(frozen=True)
+class HoldCaptured(WalletEvent):
+    """A hold settled, or a part of it, as the charge `charge_id`.
+
+    burned_pinned: of what was held; burned: of what was available beyond; released: what
+    the hold no longer needs; uncovered_released of `uncovered_units` likewise.
+    captured_units may exceed what was held. `final`: the hold ends.
+    """
+
+    TOPIC: ClassVar[str] = "wallet.hold_captured"
+    asset: str
+    hold_id: str
+    charge_id: str
+    captured_units: int
+    burned_pinned: tuple[Part, ...]
+    burned: tuple[Part, ...]
+    overage: Range | None
+    released: tuple[Part, ...]
+    uncovered_released_units: int
+    released_units: int
+    final: bool
+    observed: bool
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.settle_hold(self)
+
+
+@dataclass(frozen=True)
+class HoldReleased(WalletEvent):
+    TOPIC: ClassVar[str] = "wallet.hold_released"
+    asset: str
+    hold_id: str
+    released: tuple[Part, ...]
+    released_units: int
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.end_hold(self.hold_id)
+
+
+@dataclass(frozen=True)
+class HoldLapsed(WalletEvent):
+    TOPIC: ClassVar[str] = "wallet.hold_lapsed"
+    asset: str
+    hold_id: str
+    released: tuple[Part, ...]
+    released_units: int
+    due_at: datetime
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.end_hold(self.hold_id)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantReturn:
+    """Units that go back to a grant. `reopened`: its terms where the wallet had let it go,
+    with what it had burned, expired and revoked before, its status and its stream's version.
+    """
+
+    grant_id: str
+    units: int
+    reopened: ReopenedGrant | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenedGrant:
+    terms: GrantTerms
+    burned_units: int
+    expired_units: int
+    revoked_units: int
+    status: str
+    stream_version: int
+
+
+@dataclass(frozen=True)
+class ChargeReversed(WalletEvent):
+    """A refund: overage no longer owed, and units returned to the grants that paid."""
+
+    TOPIC: ClassVar[str] = "wallet.charge_reversed"
+    asset: str
+    charge_id: str
+    units: int
+    forgiven: tuple[Range, ...]
+    returned: tuple[GrantReturn, ...]
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].reverse(self.forgiven, self.returned)
+
+
+@dataclass(frozen=True)
+class OverageSettled(WalletEvent):
+    """A grant repaid overage: these ranges are no longer owed."""
+
+    TOPIC: ClassVar[str] = "wallet.overage_settled"
+    asset: str
+    grant_id: str
+    units: int
+    ranges: tuple[Range, ...]
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].repay(self.grant_id, self.units, self.ranges)
+
+
+@dataclass(frozen=True)
+class LimitSet(WalletEvent):
+    """How far overage may go in CONTROL; None: without limit."""
+
+    TOPIC: ClassVar[str] = "wallet.limit_set"
+    asset: str
+    limit_units: int | None
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].limit_units = self.limit_units
+
+
+@dataclass(frozen=True)
+class ModeChanged(WalletEvent):
+    TOPIC: ClassVar[str] = "wallet.mode_changed"
+    mode: WalletMode
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.mode = self.mode
+
+
+@dataclass(frozen=True)
+class WalletFrozen(WalletEvent):
+    """`private`: the reason, free text."""
+
+    TOPIC: ClassVar[str] = "wallet.frozen"
+    private: dict[str, str]
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.frozen = True
+
+
+@dataclass(frozen=True)
+class WalletUnfrozen(WalletEvent):
+    TOPIC: ClassVar[str] = "wallet.unfrozen"
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.frozen = False

@@ -1,0 +1,790 @@
+"""The wallet: the one consistency boundary for spending, and the one lock.
+
+Each command checks everything, refusals first, then states its events. Whoever changes a
+grant or a charge also appends to its wallet, in the same commit.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.aggregate import Aggregate
+from domain.grants.events import (
+    Figures,
+    GrantActivated,
+    GrantExhausted,
+    GrantExpired,
+    GrantReturnRevoked,
+)
+from domain.money.asset import Asset
+from domain.refusals import InsufficientFunds, InvalidState
+from domain.usage.events import AuthorizationReleased
+from domain.wallet import overage
+from domain.wallet.account import (
+    GRANT_EXPIRES,
+    HOLD_LAPSES,
+    Account,
+    AccountState,
+    DueKey,
+)
+from domain.wallet.burndown import OpenGrant, burn_down, burn_pinned, merged
+from domain.wallet.events import (
+    AccountOpened,
+    ChargeReversed,
+    GrantBecameEffective,
+    GrantCredited,
+    GrantEnd,
+    GrantExtended,
+    GrantLapsed,
+    GrantReturn,
+    GrantRevoked,
+    GrantTerms,
+    HoldCaptured,
+    HoldExtended,
+    HoldLapsed,
+    HoldPlaced,
+    HoldReleased,
+    LimitSet,
+    ModeChanged,
+    OverageSettled,
+    Part,
+    Range,
+    RevocationCause,
+    UsageDebited,
+    UsageObserved,
+    WalletFrozen,
+    WalletMode,
+    WalletUnfrozen,
+)
+from domain.wallet.holds import OpenHold
+from domain.wallet.modes import beyond_limit
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a charge took. Units of its asset."""
+
+    allocations: tuple[Part, ...]
+    overage: Range | None
+    would_refuse: bool
+    observed: bool
+    balance_after_units: int
+    burned_pinned: tuple[Part, ...] = ()
+    held_units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WalletState:
+    """A wallet as a snapshot keeps it."""
+
+    customer_id: str
+    mode: WalletMode
+    frozen: bool
+    accounts: tuple[AccountState, ...]
+    holds: tuple[OpenHold, ...]
+
+
+class _Tally:
+    """Consecutive charges of one account at one time, on the way to one event."""
+
+    __slots__ = ("asset", "at", "burned", "charge_ids", "observed", "overage", "units")
+
+    def __init__(self, asset: str, observed: bool, at: datetime) -> None:
+        self.asset = asset
+        self.observed = observed
+        self.at = at
+        self.units = 0
+        self.burned: dict[str, int] = {}
+        self.overage: Range | None = None
+        self.charge_ids: list[str] = []
+
+
+class Wallet(Aggregate):
+    """Accounts, grants' remaining, holds. `due`: what time will change, soonest first."""
+
+    TOPIC = "wallet"
+    customer_id: str
+    mode: WalletMode
+    frozen: bool
+    accounts: dict[str, Account]
+    holds: dict[str, OpenHold]
+    due: list[DueKey]
+    _tally: _Tally | None
+
+    # Folding
+
+    def open(self, customer_id: str, mode: WalletMode) -> None:
+        self.customer_id = customer_id
+        self.mode = mode
+        self.frozen = False
+        self.accounts = {}
+        self.holds = {}
+        self.due = []
+        self._tally = None
+
+    def open_account(self, asset: str, scale: int) -> None:
+        self.accounts[asset] = Account(asset, scale, self.due)
+
+    def place_hold(self, event: HoldPlaced) -> None:
+        hold = OpenHold(
+            event.hold_id,
+            event.charge_id,
+            event.asset,
+            event.meter,
+            event.units,
+            event.uncovered_units,
+            event.shadow,
+            event.expires_at,
+            1,
+            dict(event.pinned),
+        )
+        self.admit_hold(hold)
+        if not hold.shadow:
+            self.accounts[event.asset].pin(event.pinned, event.units, event.uncovered_units)
+
+    def extend_open_hold(self, event: HoldExtended) -> None:
+        hold = self.holds[event.hold_id]
+        del self.due[bisect_left(self.due, hold.due_key())]
+        hold.held_units += event.added_units
+        hold.uncovered_units += event.uncovered_units
+        hold.expires_at = event.expires_at
+        hold.charge_version += 1
+        hold.add(event.pinned)
+        self.admit_hold(hold)
+        if not hold.shadow:
+            account = self.accounts[event.asset]
+            account.pin(event.pinned, event.added_units, event.uncovered_units)
+
+    def settle_hold(self, event: HoldCaptured) -> None:
+        hold = self.holds[event.hold_id]
+        account = self.accounts[event.asset]
+        hold.take(event.burned_pinned)
+        hold.take(event.released)
+        hold.uncovered_units -= event.uncovered_released_units
+        burned_pinned_units = sum(units for _, units in event.burned_pinned)
+        hold.held_units -= event.released_units + burned_pinned_units
+        hold.charge_version += 1
+        if not hold.shadow:
+            account.unpin(event.released, event.released_units, event.uncovered_released_units)
+        account.debit_pinned(event.burned_pinned)
+        account.debit(event.burned, event.overage)
+        if event.final:
+            self.dismiss_hold(hold)
+
+    def end_hold(self, hold_id: str) -> None:
+        hold = self.holds[hold_id]
+        if not hold.shadow:
+            account = self.accounts[hold.asset]
+            account.unpin(hold.pinned.items(), hold.held_units, hold.uncovered_units)
+        self.dismiss_hold(hold)
+
+    def admit_hold(self, hold: OpenHold) -> None:
+        self.holds[hold.hold_id] = hold
+        insort(self.due, hold.due_key())
+
+    def dismiss_hold(self, hold: OpenHold) -> None:
+        del self.holds[hold.hold_id]
+        del self.due[bisect_left(self.due, hold.due_key())]
+
+    # Time
+
+    def time(self, now: datetime) -> datetime:
+        """Return the time of a decision: never before the stream's last event."""
+        return max(now, self.recorded_at)
+
+    def fall_due(self, until: datetime, recorded_at: datetime | None = None) -> None:
+        """Write what fell due by `until`, in order of its time.
+
+        recorded_at: when it is written; None: each at its due time (a test clock).
+        """
+        while self.due and self.due[0][0] <= until:
+            due_at, what, asset, subject_id = self.due[0]
+            at = self.time(due_at if recorded_at is None else recorded_at)
+            if what == HOLD_LAPSES:
+                self._lapse_hold(subject_id, due_at, at)
+            elif what == GRANT_EXPIRES:
+                self._expire(asset, subject_id, due_at, at)
+            else:
+                self._make_effective(asset, subject_id, due_at, at)
+
+    def _lapse_hold(self, hold_id: str, due_at: datetime, at: datetime) -> None:
+        hold = self.holds[hold_id]
+        released = tuple(hold.pinned.items())
+        self.record(
+            HoldLapsed(
+                self.id,
+                self.next_version(),
+                at,
+                hold.asset,
+                hold_id,
+                released,
+                hold.held_units,
+                due_at,
+            )
+        )
+        self._pending_events.append(
+            AuthorizationReleased(hold.charge_id, hold.charge_version + 1, at, "LAPSED", due_at)
+        )
+        self._settle_dead(hold.asset, released, due_at, at)
+
+    def _expire(self, asset: str, grant_id: str, due_at: datetime, at: datetime) -> None:
+        grant = self.accounts[asset].grants[grant_id]
+        units = grant.free_units
+        self.record(GrantLapsed(self.id, self.next_version(), at, asset, grant_id, units, due_at))
+        self._pending_events.append(
+            GrantExpired(
+                grant_id, grant.stream_version, at, units, grant.held_units, due_at, figures(grant)
+            )
+        )
+
+    def _make_effective(self, asset: str, grant_id: str, due_at: datetime, at: datetime) -> None:
+        grant = self.accounts[asset].grants[grant_id]
+        self.record(GrantBecameEffective(self.id, self.next_version(), at, asset, grant_id, due_at))
+        self._pending_events.append(GrantActivated(grant_id, grant.stream_version, at, due_at))
+        self._repay_overage(grant, at)
+
+    # Grants
+
+    def credit(self, asset: Asset, terms: GrantTerms, at: datetime) -> None:
+        """Take a grant; a PAID one without scope repays overage first."""
+        account = self._account(asset, at)
+        effective = terms.effective_at <= at
+        self.record(
+            GrantCredited(self.id, self.next_version(), at, account.asset, terms, effective)
+        )
+        if effective:
+            self._repay_overage(account.grants[terms.grant_id], at)
+
+    def revoke(
+        self,
+        asset: str,
+        grant_id: str,
+        units: int,
+        cause: RevocationCause,
+        ends: GrantEnd | None,
+        at: datetime,
+    ) -> Figures:
+        """Take units off a grant; answer its figures then. The caller states the grant's event."""
+        grant = self.accounts[asset].grants[grant_id]
+        self.record(
+            GrantRevoked(self.id, self.next_version(), at, asset, grant_id, units, cause, ends)
+        )
+        return figures(grant)
+
+    def extend_grant(
+        self,
+        asset: str,
+        grant_id: str,
+        expires_at: datetime | None,
+        lapses_at: datetime | None,
+        at: datetime,
+    ) -> None:
+        """Move the end of a live grant. The caller states the grant's event."""
+        self.record(
+            GrantExtended(self.id, self.next_version(), at, asset, grant_id, expires_at, lapses_at)
+        )
+
+    def _repay_overage(self, grant: OpenGrant, at: datetime) -> None:
+        terms = grant.terms
+        account = self.accounts[terms.asset]
+        units = min(grant.free_units, account.owed_units)
+        if terms.source != "PAID" or terms.meters is not None or not units:
+            return
+        ranges = overage.oldest(account.owed, units)
+        self.record(
+            OverageSettled(
+                self.id, self.next_version(), at, terms.asset, terms.grant_id, units, ranges
+            )
+        )
+        self._tell_exhausted([grant], at)
+
+    # Usage
+
+    def charge(
+        self,
+        asset: Asset,
+        charge_id: str,
+        meter: str,
+        units: int,
+        occurred_at: datetime,
+        at: datetime,
+        *,
+        delivered: bool = False,
+        as_control: bool = False,
+    ) -> Settlement:
+        """Settle a charge against grants, in burn-down order.
+
+        delivered: the work is done, so it is recorded whatever the balance. as_control: an
+        adjustment, real in every mode. Raises, first match wins: InvalidState (frozen),
+        InsufficientFunds.
+        """
+        if self.frozen and not delivered:
+            raise frozen(self.id)
+        mode = "CONTROL" if as_control else self.mode
+        account = self.accounts.get(asset.key)
+        payable_units = account.available_for_units(meter, occurred_at, at) if account else 0
+        limit_units = account.limit_units if account else 0
+        would_refuse = beyond_limit(units, payable_units, limit_units)
+        if would_refuse and mode == "CONTROL" and not delivered:
+            raise InsufficientFunds(
+                asset=asset.key,
+                scale=asset.scale,
+                required_units=units,
+                available_units=payable_units,
+            )
+
+        # Nothing may fail from here on.
+        if account is None:
+            account = self._account(asset, at)
+        if mode == "SHADOW":
+            self._tell(account, charge_id, units, (), None, True, at)
+            return Settlement((), None, would_refuse, True, account.available_units(at))
+        burned, uncovered_units = burn_down(account.payers(meter), units, occurred_at, at)
+        incurred = _incurred(account, uncovered_units)
+        grants = [account.grants[grant_id] for grant_id, _ in burned]
+        account.debit(burned, incurred)
+        self._tell(account, charge_id, units, burned, incurred, False, at)
+        self._tell_exhausted(grants, at)
+        return Settlement(burned, incurred, would_refuse, False, account.available_units(at))
+
+    def reverse(
+        self,
+        asset: str,
+        charge_id: str,
+        units: int,
+        forgiven: tuple[Range, ...],
+        returned: Iterable[GrantReturn],
+        at: datetime,
+    ) -> None:
+        """Give back what a refund returns. What may not stay is taken off by the caller."""
+        self.record(
+            ChargeReversed(
+                self.id,
+                self.next_version(),
+                at,
+                asset,
+                charge_id,
+                units,
+                forgiven,
+                tuple(returned),
+            )
+        )
+
+    def lapse_return(self, asset: str, grant_id: str, at: datetime) -> None:
+        """Let what a refund returned to an expired grant expire at once."""
+        self._expire(asset, grant_id, at, at)
+
+    # Holds
+
+    def authorize(
+        self,
+        asset: Asset,
+        hold_id: str,
+        charge_id: str,
+        meter: str,
+        units: int,
+        occurred_at: datetime,
+        expires_at: datetime,
+        at: datetime,
+    ) -> tuple[tuple[Part, ...], int]:
+        """Set an estimate aside; answer the pinned parts and the balance after.
+
+        Raises, first match wins: InvalidState (frozen), InsufficientFunds.
+        """
+        if self.frozen:
+            raise frozen(self.id)
+        shadow = self.mode == "SHADOW"
+        pinned, uncovered_units, account = self._set_aside(
+            asset, meter, units, units, occurred_at, at, shadow=shadow
+        )
+        self.record(
+            HoldPlaced(
+                self.id,
+                self.next_version(),
+                at,
+                asset.key,
+                hold_id,
+                charge_id,
+                meter,
+                units,
+                pinned,
+                uncovered_units,
+                shadow,
+                expires_at,
+            )
+        )
+        return pinned, account.available_units(at)
+
+    def extend_hold(
+        self,
+        asset: Asset,
+        hold: OpenHold,
+        added_units: int,
+        occurred_at: datetime,
+        expires_at: datetime,
+        at: datetime,
+    ) -> tuple[tuple[Part, ...], int]:
+        """Enlarge or lengthen a live hold; answer the parts pinned anew, the balance after.
+
+        A hold stays what it was placed as: in SHADOW a real one still sets aside. Raises as
+        `authorize`.
+        """
+        if self.frozen:
+            raise frozen(self.id)
+        pinned: tuple[Part, ...] = ()
+        uncovered_units = 0
+        account = self.accounts[asset.key]
+        if not hold.shadow:
+            pinned, uncovered_units, account = self._set_aside(
+                asset,
+                hold.meter,
+                added_units,
+                hold.held_units + added_units,
+                occurred_at,
+                at,
+                shadow=False,
+            )
+        self.record(
+            HoldExtended(
+                self.id,
+                self.next_version(),
+                at,
+                asset.key,
+                hold.hold_id,
+                added_units,
+                pinned,
+                uncovered_units,
+                expires_at,
+            )
+        )
+        return pinned, account.available_units(at)
+
+    def capture(
+        self,
+        asset: Asset,
+        hold: OpenHold,
+        charge_id: str,
+        units: int,
+        at: datetime,
+        *,
+        final: bool,
+        delivered: bool,
+    ) -> Settlement:
+        """Settle a live hold, or a part of it, at its true cost.
+
+        What the capture takes beyond the hold comes from what is available, then from
+        overage where that is allowed or the work `delivered`. Raises, first match wins:
+        InvalidState (frozen, above the hold), InsufficientFunds; the hold stands.
+        """
+        account = self.accounts[asset.key]
+        observed = self.mode == "SHADOW"
+        set_aside_units = 0 if hold.shadow else hold.held_units
+        uncovered_units = 0 if hold.shadow else hold.uncovered_units
+        beyond_units = account.available_for_units(hold.meter, at, at)
+        payable_units = set_aside_units + beyond_units
+        above = units > set_aside_units
+        if units > hold.held_units and self.frozen and not delivered:
+            raise frozen(self.id)
+        would_refuse = (above or uncovered_units > 0) and beyond_limit(
+            units, payable_units, account.limit_units
+        )
+        if would_refuse and above and self.mode == "CONTROL" and not delivered:
+            raise InsufficientFunds(
+                asset=asset.key,
+                scale=asset.scale,
+                required_units=units,
+                available_units=payable_units,
+            )
+
+        # Nothing may fail from here on.
+        burned_pinned: tuple[Part, ...] = ()
+        burned: tuple[Part, ...] = ()
+        incurred: Range | None = None
+        if not observed:
+            pinners = [account.grants[grant_id] for grant_id in hold.pinned]
+            burned_pinned, rest_units = burn_pinned(pinners, hold.pinned, units)
+            burned, rest_units = burn_down(account.payers(hold.meter), rest_units, at, at)
+            incurred = _incurred(account, rest_units)
+        kept = dict(hold.pinned)
+        for grant_id, part in burned_pinned:
+            kept[grant_id] -= part
+        burned_pinned_units = sum(part for _, part in burned_pinned)
+        taken_units = 0 if observed else min(units, hold.held_units)
+        uncovered_released_units = min(uncovered_units, taken_units - burned_pinned_units)
+        released: tuple[Part, ...] = ()
+        released_units = taken_units - burned_pinned_units
+        if final:
+            released = tuple((grant_id, part) for grant_id, part in kept.items() if part)
+            released_units = hold.held_units - burned_pinned_units
+            uncovered_released_units = uncovered_units
+        touched = [account.grants[g] for g, _ in merged(burned_pinned, burned, released)]
+        self.record(
+            HoldCaptured(
+                self.id,
+                self.next_version(),
+                at,
+                asset.key,
+                hold.hold_id,
+                charge_id,
+                units,
+                burned_pinned,
+                burned,
+                incurred,
+                released,
+                uncovered_released_units,
+                released_units,
+                final,
+                observed,
+            )
+        )
+        self._tell_exhausted(touched, at)
+        self._settle_dead(asset.key, merged(burned_pinned, released), at, at)
+        return Settlement(
+            merged(burned_pinned, burned),
+            incurred,
+            would_refuse,
+            observed,
+            account.available_units(at),
+            burned_pinned,
+            hold.held_units,
+        )
+
+    def release(self, hold: OpenHold, at: datetime) -> None:
+        """Give a live hold back."""
+        released = tuple(hold.pinned.items())
+        self.record(
+            HoldReleased(
+                self.id,
+                self.next_version(),
+                at,
+                hold.asset,
+                hold.hold_id,
+                released,
+                hold.held_units,
+            )
+        )
+        self._pending_events.append(
+            AuthorizationReleased(hold.charge_id, hold.charge_version + 1, at, "RELEASED", None)
+        )
+        self._settle_dead(hold.asset, released, at, at)
+
+    def _set_aside(
+        self,
+        asset: Asset,
+        meter: str,
+        units: int,
+        required_units: int,
+        occurred_at: datetime,
+        at: datetime,
+        *,
+        shadow: bool,
+    ) -> tuple[tuple[Part, ...], int, Account]:
+        account = self.accounts.get(asset.key)
+        payable_units = account.available_for_units(meter, occurred_at, at) if account else 0
+        limit_units = account.limit_units if account else 0
+        if self.mode == "CONTROL" and beyond_limit(units, payable_units, limit_units):
+            raise InsufficientFunds(
+                asset=asset.key,
+                scale=asset.scale,
+                required_units=required_units,
+                available_units=payable_units + required_units - units,
+            )
+        if account is None:
+            account = self._account(asset, at)
+        if shadow:
+            return (), 0, account
+        pinned, uncovered_units = burn_down(account.payers(meter), units, occurred_at, at)
+        return pinned, uncovered_units, account
+
+    # Settings
+
+    def set_limit(self, asset: Asset, limit_units: int | None, at: datetime) -> None:
+        """Set how far overage may go; None: without limit. The same again writes nothing."""
+        account = self.accounts.get(asset.key)
+        if limit_units == (account.limit_units if account else 0):
+            return
+        self._account(asset, at)
+        self.record(LimitSet(self.id, self.next_version(), at, asset.key, limit_units))
+
+    def set_mode(self, mode: WalletMode, at: datetime) -> None:
+        if mode != self.mode:
+            self.record(ModeChanged(self.id, self.next_version(), at, mode))
+
+    def freeze(self, reason: str, at: datetime) -> None:
+        if not self.frozen:
+            self.record(WalletFrozen(self.id, self.next_version(), at, {"reason": reason}))
+
+    def unfreeze(self, at: datetime) -> None:
+        if self.frozen:
+            self.record(WalletUnfrozen(self.id, self.next_version(), at))
+
+    # Writing
+
+    @property
+    def waiting(self) -> bool:
+        """Whether charges wait to be stated as one event."""
+        return self._tally is not None
+
+    def next_version(self) -> int:
+        """Return the version of the next event, once waiting charges have theirs."""
+        self.seal()
+        return self.version + 1
+
+    def seal(self) -> None:
+        """State the charges that wait as one event."""
+        tally = self._tally
+        if tally is None:
+            return
+        self._tally = None
+        event: Any
+        if tally.observed:
+            event = UsageObserved(
+                self.id,
+                self.version + 1,
+                tally.at,
+                tally.asset,
+                tally.units,
+                tuple(tally.charge_ids),
+            )
+        else:
+            event = UsageDebited(
+                self.id,
+                self.version + 1,
+                tally.at,
+                tally.asset,
+                tally.units,
+                tuple(tally.burned.items()),
+                tally.overage,
+                tuple(tally.charge_ids),
+            )
+        # Each charge was folded when it was decided.
+        self._version += 1
+        self._modified_on = tally.at
+        self._pending_events.append(event)
+
+    def _tell(
+        self,
+        account: Account,
+        charge_id: str,
+        units: int,
+        burned: tuple[Part, ...],
+        incurred: Range | None,
+        observed: bool,
+        at: datetime,
+    ) -> None:
+        tally = self._tally
+        if (
+            tally is None
+            or tally.asset != account.asset
+            or tally.observed != observed
+            or tally.at != at
+        ):
+            self.seal()
+            tally = self._tally = _Tally(account.asset, observed, at)
+        tally.units += units
+        for grant_id, part in burned:
+            tally.burned[grant_id] = tally.burned.get(grant_id, 0) + part
+        if incurred is not None:
+            start = tally.overage[0] if tally.overage else incurred[0]
+            tally.overage = (start, incurred[1])
+        tally.charge_ids.append(charge_id)
+
+    def _tell_exhausted(self, grants: Iterable[OpenGrant], at: datetime) -> None:
+        for grant in grants:
+            if not grant.remaining_units and grant.status == "ACTIVE":
+                self._pending_events.append(
+                    GrantExhausted(grant.terms.grant_id, grant.stream_version, at, figures(grant))
+                )
+
+    def _settle_dead(
+        self, asset: str, parts: Iterable[Part], due_at: datetime, at: datetime
+    ) -> None:
+        """What a hold gave back to a grant that died meanwhile expires or is revoked."""
+        account = self.accounts[asset]
+        for grant_id, _ in parts:
+            grant = account.grants.get(grant_id)
+            if grant is None or grant.status == "ACTIVE":
+                continue
+            if grant.held_units and not grant.free_units:
+                continue
+            if grant.status == "LAPSED":
+                self._expire(asset, grant_id, due_at, at)
+                continue
+            units = grant.free_units
+            after = self.revoke(asset, grant_id, units, "HOLD_RETURN", None, at)
+            self._pending_events.append(
+                GrantReturnRevoked(grant_id, grant.stream_version, at, units, after)
+            )
+
+    def _account(self, asset: Asset, at: datetime) -> Account:
+        if asset.key not in self.accounts:
+            self.record(AccountOpened(self.id, self.next_version(), at, asset.key, asset.scale))
+        return self.accounts[asset.key]
+
+    # Snapshots
+
+    def state(self) -> WalletState:
+        return WalletState(
+            self.customer_id,
+            self.mode,
+            self.frozen,
+            tuple(account.state() for account in self.accounts.values()),
+            tuple(self.holds.values()),
+        )
+
+    @classmethod
+    def restored(cls, wallet_id: str, version: int, at: datetime, state: WalletState) -> Wallet:
+        """Return the wallet that a snapshot kept."""
+        wallet = cls.__new__(cls)
+        wallet.__base_init__(wallet_id, version, at)
+        wallet.open(state.customer_id, state.mode)
+        wallet.frozen = state.frozen
+        for account in state.accounts:
+            wallet.accounts[account.asset] = Account.restored(account, wallet.due)
+        for hold in state.holds:
+            wallet.admit_hold(
+                OpenHold(
+                    hold.hold_id,
+                    hold.charge_id,
+                    hold.asset,
+                    hold.meter,
+                    hold.held_units,
+                    hold.uncovered_units,
+                    hold.shadow,
+                    hold.expires_at,
+                    hold.charge_version,
+                    dict(hold.pinned),
+                )
+            )
+        return wallet
+
+    def as_of(self, at: datetime) -> Wallet:
+        """Return the wallet with what falls due by `at`, writing nothing."""
+        if not self.due or self.due[0][0] > at:
+            return self
+        later = Wallet.restored(self.id, self.version, self.recorded_at, self.state())
+        later.write_to([])
+        later.fall_due(at)
+        return later
+
+
+def figures(grant: OpenGrant) -> Figures:
+    return Figures(grant.burned_units, grant.expired_units, grant.revoked_units)
+
+
+def frozen(wallet_id: str) -> InvalidState:
+    return InvalidState(
+        state="FROZEN",
+        reason=f"wallet {wallet_id} is frozen: unfreeze it, or report delivered work",
+        passes_later=True,
+    )
+
+
+def _incurred(account: Account, units: int) -> Range | None:
+    if not units:
+        return None
+    return (account.incurred_units, account.incurred_units + units)

@@ -1,0 +1,1 @@
+"""How one reaches it: GraphQL, HTTP and the command line."""

@@ -1,0 +1,1 @@
+"""The GraphQL API: schema.graphql of the design, served."""

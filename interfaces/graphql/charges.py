@@ -1,0 +1,154 @@
+"""Usage charges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+from strawberry.scalars import JSON
+
+from domain.usage import charge as ledger_charge
+from interfaces.graphql.assets import Money, money_of
+from interfaces.graphql.context import RequestContext
+from interfaces.graphql.nodes import Node, PageInfo
+from interfaces.graphql.scalars import ExactDecimal, exact
+
+ONE_EVENT = ExactDecimal("1")
+
+
+@strawberry.enum
+class ChargeStatus(Enum):
+    SETTLED = "SETTLED"
+    OBSERVED = "OBSERVED"
+    AUTHORIZED = "AUTHORIZED"
+    RELEASED = "RELEASED"
+    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
+    REFUNDED = "REFUNDED"
+
+
+@strawberry.type(description="The part of a charge, or of a hold, that one grant pays.")
+class Allocation:
+    grant_id: strawberry.ID
+    amount: ExactDecimal
+
+
+@strawberry.type(description="How an amount came about.")
+class RatedLine:
+    price: strawberry.ID | None
+    meter: str
+    quantity: ExactDecimal
+    unit_price: ExactDecimal | None
+    amount: ExactDecimal
+    description: str
+
+
+@strawberry.type(description="A usage event, rated and settled against grants.")
+class UsageCharge(Node):
+    event_id: str
+    source: str
+    customer_id: strawberry.ID
+    subject: str | None
+    asset: str
+    status: ChargeStatus
+    amount: ExactDecimal
+    refunded: ExactDecimal
+    overage: ExactDecimal = strawberry.field(description="The part that no grant covered.")
+    allocations: list[Allocation]
+    lines: list[RatedLine]
+    would_refuse: bool = strawberry.field(description="CONTROL would have refused it.")
+    balance_after: ExactDecimal = strawberry.field(
+        description="Available after this charge, in its asset."
+    )
+    cost: Money | None
+    properties: JSON
+    occurred_at: datetime
+    recorded_at: datetime
+    replayed: bool
+
+
+@strawberry.type
+class UsageChargeEdge:
+    cursor: str
+    node: UsageCharge
+
+
+@strawberry.type
+class UsageChargeConnection:
+    nodes: list[UsageCharge]
+    edges: list[UsageChargeEdge]
+    page_info: PageInfo
+
+
+def allocations_of(parts: Iterable[tuple[str, int]], scale: int) -> list[Allocation]:
+    return [
+        Allocation(grant_id=strawberry.ID(grant_id), amount=exact(units, scale))
+        for grant_id, units in parts
+    ]
+
+
+def charge_of(
+    charge: ledger_charge.UsageCharge, scale: int, *, replayed: bool = False
+) -> UsageCharge:
+    """Return a charge as the API shows it. scale: of its asset."""
+    reported = charge.reported
+    amount = exact(charge.amount_units, scale)
+    return UsageCharge(
+        id=strawberry.ID(charge.id),
+        event_id=reported.event_id,
+        source=reported.source,
+        customer_id=strawberry.ID(charge.customer_id),
+        subject=reported.subject,
+        asset=charge.asset,
+        status=ChargeStatus(charge.status),
+        amount=amount,
+        refunded=exact(charge.refunded_units, scale),
+        overage=exact(charge.overage_units, scale),
+        allocations=allocations_of(charge.allocations, scale),
+        lines=_lines_of(charge, amount),
+        would_refuse=charge.would_refuse,
+        balance_after=exact(charge.balance_after_units, scale),
+        cost=money_of(reported.cost),
+        properties=JSON(charge.private.get("properties") or {}),
+        occurred_at=reported.occurred_at,
+        recorded_at=charge.settled_at,
+        replayed=replayed,
+    )
+
+
+def _lines_of(charge: ledger_charge.UsageCharge, amount: ExactDecimal) -> list[RatedLine]:
+    """Return the one line of a stated amount; what is not settled has none."""
+    if charge.status in ("AUTHORIZED", "RELEASED"):
+        return []
+    reported = charge.reported
+    quantity = ONE_EVENT if reported.quantity is None else ExactDecimal(reported.quantity)
+    return [
+        RatedLine(
+            price=None,
+            meter=reported.meter,
+            quantity=quantity,
+            unit_price=None,
+            amount=amount,
+            description=reported.meter,
+        )
+    ]
+
+
+async def load_charge(
+    context: RequestContext, charge_id: str, *, replayed: bool = False
+) -> UsageCharge | None:
+    charge = await context.loaders.charges.load(charge_id)
+    if charge is None:
+        return None
+    return charge_of(charge, await context.loaders.scale(charge.asset), replayed=replayed)
+
+
+async def load_charges(context: RequestContext, ids: Iterable[str]) -> list[UsageCharge]:
+    """Return those of the charges that exist, in the order of their ids given."""
+    found = await context.loaders.charges.load_many(ids)
+    return [
+        charge_of(charge, await context.loaders.scale(charge.asset))
+        for charge in found
+        if charge is not None
+    ]

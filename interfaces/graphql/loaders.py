@@ -1,0 +1,109 @@
+"""Reads of one request: batched, each thing once, in worker threads.
+
+Everything here is answered from the write model at its latest version.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future, ensure_future
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from anyio import to_thread
+from strawberry.dataloader import DataLoader
+
+from application.codec import EventCodec
+from application.reading import Reader
+from domain.customers.customer import Customer
+from domain.grants.grant import CreditGrant
+from domain.money.asset import Asset, CustomAsset, currency
+from domain.money.currencies import CURRENCY_SCALE, EXPONENTS
+from domain.usage.charge import HoldPointer, UsageCharge
+from domain.wallet.wallet import Wallet
+
+T = TypeVar("T")
+
+MOST_EVENTS = 100_000
+
+_codec = EventCodec()
+_Read = Callable[[str, Sequence[str]], Mapping[str, T | None]]
+
+# A definition never changes, so scales are kept for as long as their reader.
+_SCALES: WeakKeyDictionary[Reader, dict[tuple[str, str], int]] = WeakKeyDictionary()
+
+
+class Loaders:
+    """What a request has read. A mutation starts anew: what it changed is read again."""
+
+    def __init__(self, reader: Reader, tenant_id: str) -> None:
+        self._reader = reader
+        self._tenant_id = tenant_id
+        self._now: Future[datetime] | None = None
+        self.used = False
+        self._scales = _SCALES.setdefault(reader, {})
+        self.customers: DataLoader[str, Customer | None] = self._batched(reader.customers)
+        self.wallets: DataLoader[str, Wallet | None] = self._batched(reader.wallets)
+        self.grants: DataLoader[str, CreditGrant | None] = self._batched(reader.grants)
+        self.charges: DataLoader[str, UsageCharge | None] = self._batched(reader.charges)
+        self.holds: DataLoader[str, HoldPointer | None] = self._batched(reader.hold_pointers)
+        self._assets: DataLoader[str, Asset | None] = self._batched(
+            lambda tenant_id, keys: {key: reader.asset(tenant_id, key) for key in keys}
+        )
+        self.custom_assets: DataLoader[str, CustomAsset | None] = self._batched(
+            lambda tenant_id, keys: {key: reader.custom_asset(tenant_id, key) for key in keys}
+        )
+
+    def _batched(self, read: _Read[T]) -> DataLoader[str, T | None]:
+        async def load(ids: list[str]) -> list[T | None]:
+            self.used = True
+            found = await to_thread.run_sync(read, self._tenant_id, ids)
+            return [found.get(one) for one in ids]
+
+        return DataLoader(load)
+
+    async def now(self) -> datetime:
+        """Return the ledger's clock, the same throughout a request."""
+        if self._now is None:
+            self._now = ensure_future(to_thread.run_sync(self._reader.now, self._tenant_id))
+        return await self._now
+
+    async def newest_position(self) -> int:
+        """Return where the log ends, at least as far as anything read before tells."""
+        newest = await to_thread.run_sync(lambda: self._reader.events(self._tenant_id, limit=1))
+        return max((event.position for event in newest), default=0)
+
+    async def grant_as_of(self, grant_id: str, at: datetime) -> CreditGrant | None:
+        """Return a grant as its own stream told it then. One read a grant."""
+
+        def fold() -> CreditGrant | None:
+            logged = self._reader.events(
+                self._tenant_id,
+                aggregate_id=grant_id,
+                recorded_to=at + timedelta(microseconds=1),
+                limit=MOST_EVENTS,
+            )
+            return CreditGrant.fold(
+                _codec.decode(each.topic, each.state, grant_id, each.originator_version)
+                for each in reversed(logged)
+            )
+
+        return await to_thread.run_sync(fold)
+
+    async def asset(self, key: str) -> Asset | None:
+        known = currency(key)
+        if known is not None:
+            return known
+        return await self._assets.load(key)
+
+    async def scale(self, key: str) -> int:
+        """Return the decimal places of an asset that is known to exist."""
+        if key in EXPONENTS:
+            return CURRENCY_SCALE
+        scale = self._scales.get((self._tenant_id, key))
+        if scale is None:
+            asset = await self.asset(key)
+            assert asset is not None, f"no asset {key}"
+            scale = self._scales[self._tenant_id, key] = asset.scale
+        return scale

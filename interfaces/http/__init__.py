@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: the front of the ledger."""

@@ -1,0 +1,67 @@
+"""One log line a request: what was asked for, how it ended, how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from time import perf_counter
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from interfaces.http.asker import REQUEST_ID_HEADER, request_id_of
+from interfaces.http.errors import internal_error
+from interfaces.http.responses import json_response
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_log = structlog.get_logger()
+
+
+class RequestLog:
+    """Gives each request its id, and notes it. Handlers leave the key's hint in the state.
+
+    paths: those that are logged as they are; any other might hold anything.
+    """
+
+    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+        self._app = app
+        self._paths = frozenset(paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        request_id = request_id_of(Headers(scope=scope).get(REQUEST_ID_HEADER))
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status: int | None = None
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            elif message["type"] == "websocket.close":
+                status = message.get("code", 1000)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as failure:  # noqa: BLE001 - the last net: nothing of it may get out
+            _log.error("request failed", request_id=request_id, exc_info=failure)
+            if status is None and scope["type"] == "http":
+                answer = json_response(internal_error(request_id), 500)
+                await answer(scope, receive, noting)
+        finally:
+            method, path = scope.get("method", "WEBSOCKET"), scope["path"]
+            _log.info(
+                "request",
+                method=method if method in _METHODS or method == "WEBSOCKET" else "OTHER",
+                path=path if path in self._paths else "other",
+                status=status,
+                ms=round((perf_counter() - began) * 1000, 1),
+                request_id=request_id,
+                key=state.get("key"),
+            )

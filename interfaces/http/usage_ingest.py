@@ -1,0 +1,201 @@
+"""POST /v1/usage: usage in bulk, each event decided as by `recordUsage`, answered in order."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from anyio import to_thread
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from application.caller import Caller
+from application.commands.requests import RecordUsage
+from application.ledger import Outcome
+from domain.refusals import InvalidInput, Overloaded
+from interfaces.http.asker import POSITION_HEADER, Unauthenticated, authenticate, position_text
+from interfaces.http.errors import error_body
+from interfaces.http.responses import JSON, json_response, unauthenticated
+from interfaces.http.usage_items import Item, event_id_of, item_of, refused, result_of
+from interfaces.keys.keyring import Keyring
+
+if TYPE_CHECKING:
+    from interfaces.runtime import Runtime
+
+PATH = "/v1/usage"
+MOST_EVENTS = 10_000
+LARGEST_BODY = 16 * 1024 * 1024
+AT_ONCE = 1_000
+NDJSON = "application/x-ndjson"
+CLOUD_EVENTS = "application/cloudevents-batch+json"
+
+_RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class _NotTaken(Exception):
+    """The batch as a whole: a status, a code, and what is wrong."""
+
+    def __init__(self, status: int, code: str, told: str) -> None:
+        super().__init__(told)
+        self.response = json_response(error_body(code, told), status)
+
+
+class UsageEndpoint:
+    """An ASGI app. NDJSON is decided as it comes, a thousand lines at a time."""
+
+    def __init__(self, runtime: Runtime, keyring: Keyring) -> None:
+        self._runtime = runtime
+        self._keyring = keyring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._answer(scope, receive)
+        except _NotTaken as refusal:
+            response = refusal.response
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        headers = Headers(scope=scope)
+        if scope["method"] != "POST":
+            told = "usage is sent by POST"
+            return json_response(error_body("METHOD_NOT_ALLOWED", told), 405, {"Allow": "POST"})
+        try:
+            identity = authenticate(self._keyring, headers.get("authorization")).identity
+        except Unauthenticated as refusal:
+            return unauthenticated(error_body("UNAUTHENTICATED", str(refusal)))
+        scope["state"]["key"] = identity.hint or identity.name
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type not in (JSON, NDJSON, CLOUD_EVENTS):
+            told = f"send {JSON}, {NDJSON} or {CLOUD_EVENTS}"
+            raise _NotTaken(415, "UNSUPPORTED_MEDIA_TYPE", told)
+        caller = Caller(identity.tenant_id, identity.name, scope["state"]["request_id"])
+        batch = _Batch(self._runtime, caller, cloud=media_type == CLOUD_EVENTS)
+        parts = _unpacked(receive, headers.get("content-encoding", "identity").lower())
+        if media_type == NDJSON:
+            async for lines in _lines(parts):
+                await batch.decide(lines)
+        else:
+            body = b"".join([part async for part in parts])
+            for items in _slices(_array(body)):
+                await batch.decide(items)
+        return batch.response()
+
+
+class _Batch:
+    def __init__(self, runtime: Runtime, caller: Caller, *, cloud: bool) -> None:
+        self._runtime = runtime
+        self._caller = caller
+        self._cloud = cloud
+        self._results: list[dict[str, Any]] = []
+        self._overloaded: Overloaded | None = None
+        self._taken = False
+        self._position = 0
+
+    async def decide(self, items: list[bytes]) -> None:
+        if len(self._results) + len(items) > MOST_EVENTS:
+            # Only a stream comes here with some decided: sent again in parts, they replay.
+            raise _NotTaken(413, "BATCH_TOO_LARGE", f"at most {MOST_EVENTS} events a request")
+        results: list[dict[str, Any] | None] = []
+        commands: list[RecordUsage] = []
+        for octets in items:
+            item: Item | None = None
+            try:
+                item = item_of(octets, cloud=self._cloud)
+                commands.append(item.command())
+                results.append(None)
+            except InvalidInput as refusal:
+                named = item.event_id if item is not None else event_id_of(octets)
+                results.append(refused(named, refusal))
+        outcomes = await self._runtime.ledger.submit_many(self._caller, commands)
+        scales = await to_thread.run_sync(self._scales, outcomes)
+        open_places = [place for place, result in enumerate(results) if result is None]
+        for place, command, outcome in zip(open_places, commands, outcomes, strict=True):
+            results[place] = result_of(command.event_id, outcome, scales.__getitem__)
+            self._position = max(self._position, outcome.position)
+            if isinstance(outcome.refusal, Overloaded):
+                self._overloaded = outcome.refusal
+            else:
+                self._taken = True
+        self._taken = self._taken or len(commands) < len(items)
+        self._results += [result for result in results if result is not None]
+
+    def _scales(self, outcomes: list[Outcome]) -> dict[str, int]:
+        keys = {
+            outcome.answer.charge.asset  # type: ignore[union-attr]
+            for outcome in outcomes
+            if outcome.answer is not None
+        }
+        found = {key: self._runtime.reader.asset(self._caller.tenant_id, key) for key in keys}
+        return {key: asset.scale for key, asset in found.items() if asset is not None}
+
+    def response(self) -> Response:
+        if self._overloaded is not None and not self._taken:
+            seconds = math.ceil(self._overloaded.retry_after_ms / 1_000)
+            body = error_body("OVERLOADED", str(self._overloaded))
+            return json_response(body, 429, {"Retry-After": str(seconds)})
+        headers = {POSITION_HEADER: position_text(self._position)} if self._position else None
+        return json_response({"results": self._results}, headers=headers)
+
+
+async def _unpacked(receive: Receive, encoding: str) -> AsyncIterator[bytes]:
+    """Yield the body's parts, unpacked, never more than LARGEST_BODY of them."""
+    if encoding not in ("identity", "gzip"):
+        raise _NotTaken(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding: gzip, or none")
+    unpack = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        if unpack is not None:
+            try:
+                part = unpack.decompress(part, LARGEST_BODY - size + 1)
+            except zlib.error:
+                raise _NotTaken(400, "BAD_REQUEST", "the body is no gzip") from None
+        size += len(part)
+        if size > LARGEST_BODY:
+            told = f"the body has more than {LARGEST_BODY} bytes unpacked: send it in parts"
+            raise _NotTaken(413, "BODY_TOO_LARGE", told)
+        yield part
+    if unpack is not None and not unpack.eof:
+        raise _NotTaken(400, "BAD_REQUEST", "the body is cut: its gzip does not end")
+
+
+async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    rest = b""
+    waiting: list[bytes] = []
+    async for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        waiting += [line for line in lines if line.strip()]
+        while len(waiting) >= AT_ONCE:
+            yield waiting[:AT_ONCE]
+            del waiting[:AT_ONCE]
+    if rest.strip():
+        waiting.append(rest)
+    if waiting:
+        yield waiting
+
+
+def _array(body: bytes) -> list[bytes]:
+    try:
+        return [bytes(raw) for raw in _RAW_ARRAY.decode(body)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        told = "the body is no JSON array of events"
+        raise _NotTaken(400, "BAD_REQUEST", told) from None
+
+
+def _slices(items: list[bytes]) -> Iterator[list[bytes]]:
+    if len(items) > MOST_EVENTS:
+        raise _NotTaken(413, "BATCH_TOO_LARGE", f"at most {MOST_EVENTS} events a request")
+    for start in range(0, len(items), AT_ONCE):
+        yield items[start : start + AT_ONCE]

@@ -1,0 +1,1 @@
+"""Who may ask: the server's secret, API keys, and the keyring that recognises them."""

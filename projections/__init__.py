@@ -1,0 +1,1 @@
+"""What one may read: read models folded from the log."""

@@ -1,0 +1,172 @@
+"""Read model `charges`: usage charges and authorisations.
+
+Table: charges. Events: ChargeSettled, ChargeObserved, ChargeAuthorized, ChargeCaptured,
+AuthorizationReleased, ChargeRefunded; the wallet's never. Units are the asset's smallest, of
+a cost its currency's. `position` is where the charge settled, so that a captured hold
+stands with its time; `forgiven` is what refunds took of overage still owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from domain.aggregate import Event
+from domain.usage.events import (
+    AuthorizationReleased,
+    ChargeAuthorized,
+    ChargeCaptured,
+    ChargeObserved,
+    ChargeRefunded,
+    ChargeSettled,
+    Reported,
+)
+from domain.wallet import overage
+from domain.wallet.events import Range
+from projections.database import Connection
+from projections.log import Recorded
+from projections.read_model import ReadModel
+from projections.tables import Table
+
+
+@dataclass(slots=True)
+class ChargeRow:
+    tenant: str
+    charge_id: str
+    position: int
+    customer_id: str
+    wallet_id: str
+    meter: str
+    subject: str | None
+    source: str
+    event_id: str
+    asset: str
+    status: str
+    amount: int
+    overage: int
+    refunded: int
+    forgiven: int
+    quantity: str | None
+    cost: int | None
+    cost_currency: str | None
+    occurred_at: datetime
+    recorded_at: datetime
+    properties: Any
+
+
+CHARGES = Table(
+    "charges",
+    ChargeRow,
+    2,
+    "uuid uuid bigint uuid uuid text text text text text text units units units units"
+    " decimal units text time time json",
+)
+
+State = dict[str, ChargeRow]
+
+
+def _opened(
+    position: int,
+    tenant: str,
+    event: ChargeSettled | ChargeObserved | ChargeAuthorized,
+    status: str,
+    amount: int,
+) -> ChargeRow:
+    reported = event.reported
+    cost_units, currency = _cost(reported)
+    return ChargeRow(
+        tenant, event.originator_id, position, event.customer_id, event.wallet_id,
+        reported.meter, reported.subject, reported.source, reported.event_id, event.asset,
+        status, amount, 0, 0, 0, reported.quantity, cost_units, currency,
+        reported.occurred_at, event.timestamp, event.private.get("properties"),
+    )  # fmt: skip
+
+
+def _settle(state: State, position: int, tenant: str, event: ChargeSettled) -> None:
+    charge = _opened(position, tenant, event, "SETTLED", event.amount_units)
+    charge.overage = _length(event.overage)
+    state[event.originator_id] = charge
+
+
+def _observe(state: State, position: int, tenant: str, event: ChargeObserved) -> None:
+    state[event.originator_id] = _opened(position, tenant, event, "OBSERVED", event.amount_units)
+
+
+def _authorize(state: State, position: int, tenant: str, event: ChargeAuthorized) -> None:
+    state[event.originator_id] = _opened(position, tenant, event, "AUTHORIZED", 0)
+
+
+def _capture(state: State, position: int, _: str, event: ChargeCaptured) -> None:
+    charge = state[event.originator_id]
+    charge.position = position
+    charge.status = "OBSERVED" if event.observed else "SETTLED"
+    charge.amount = event.amount_units
+    charge.overage = _length(event.overage)
+    charge.recorded_at = event.timestamp
+    charge.properties = event.private.get("properties")
+    _report(charge, event.reported)
+
+
+def _report(charge: ChargeRow, reported: Reported) -> None:
+    charge.meter = reported.meter
+    charge.subject = reported.subject
+    charge.quantity = reported.quantity
+    charge.cost, charge.cost_currency = _cost(reported)
+    charge.occurred_at = reported.occurred_at
+
+
+def _cost(reported: Reported) -> tuple[int | None, str | None]:
+    cost = reported.cost
+    return (cost.units, cost.currency) if cost else (None, None)
+
+
+def _release(state: State, _position: int, _: str, event: AuthorizationReleased) -> None:
+    state[event.originator_id].status = "RELEASED"
+
+
+def _refund(state: State, _position: int, _: str, event: ChargeRefunded) -> None:
+    charge = state[event.originator_id]
+    charge.refunded += event.units
+    charge.forgiven += overage.length(event.forgiven)
+    charge.status = "REFUNDED" if charge.refunded == charge.amount else "PARTIALLY_REFUNDED"
+
+
+def _length(incurred: Range | None) -> int:
+    return incurred[1] - incurred[0] if incurred else 0
+
+
+_FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
+    ChargeSettled: _settle,
+    ChargeObserved: _observe,
+    ChargeAuthorized: _authorize,
+    ChargeCaptured: _capture,
+    AuthorizationReleased: _release,
+    ChargeRefunded: _refund,
+}
+
+_LATER_EVENTS = (ChargeCaptured, AuthorizationReleased, ChargeRefunded)
+
+
+class Charges(ReadModel[State]):
+    name = "charges"
+    events: ClassVar[tuple[type[Event], ...]] = tuple(_FOLD)
+    tables: ClassVar[tuple[Table[Any], ...]] = (CHARGES,)
+
+    def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
+        later = {
+            (tenant, event.originator_id)
+            for _, tenant, event in batch
+            if isinstance(event, _LATER_EVENTS)
+        }
+        return {row.charge_id: row for row in CHARGES.load(connection, self.location, later)}
+
+    @staticmethod
+    def fold(state: State, batch: Sequence[Recorded]) -> None:
+        for position, tenant, event in batch:
+            _FOLD[type(event)](state, position, tenant, event)
+
+    def save(self, connection: Connection, state: State) -> None:
+        # In the order of the key, so that neighbours in the index are written together.
+        CHARGES.upsert(connection, self.location, [state[charge_id] for charge_id in sorted(state)])

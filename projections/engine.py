@@ -1,0 +1,297 @@
+"""The projection engine: takes the log in order to every read model, each exactly once.
+
+A batch and its position are one transaction, and the position is locked first: two engines
+on one database take turns, and a crash between two batches changes nothing. What a read
+model cannot fold stops that read model at that very event; the others go on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from projections import positions
+from projections.database import Connection, Connections
+from projections.log import Decode, LogBatch, LogReader
+from projections.read_model import ReadModel
+from projections.rebuild import Rebuild
+from projections.tables import Location
+
+BATCH_SIZE = 10_000
+POLL_SECONDS = 1.0
+_GLANCE_SECONDS = 0.25
+_GLIMPSE_SECONDS = 0.03
+_LONGEST_ERROR = 500
+_UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The event that a read model could not fold, and why."""
+
+    projection: str
+    position: int
+    topic: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """behind_events: at most so many, since positions may have gaps. behind_seconds: since
+    the read model was last seen at the log's end.
+    """
+
+    projection: str
+    position: int
+    behind_events: int
+    behind_seconds: float
+    stopped: Stopped | None
+
+
+class CannotRebuild(Exception):
+    """The read model could not be folded from zero; the live one is as it was."""
+
+
+class ProjectionEngine:
+    """Keeps read models up to date. Safe to use from several threads; all calls block.
+
+    told: called once with each read model that stops.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        decode: Decode,
+        read_models: Sequence[ReadModel[Any]],
+        *,
+        schema: str = "ledger_00",
+        batch_size: int = BATCH_SIZE,
+        told: Callable[[Stopped], None] | None = None,
+    ) -> None:
+        self._connections = connections
+        self._decode = decode
+        self._models = {model.name: model for model in read_models}
+        self._location = Location(schema)
+        self._batch_size = batch_size
+        self._told = told
+        self._reader = LogReader(self._location, decode)
+        self._turn = threading.RLock()
+        self._moved = threading.Condition()
+        self._positions: dict[str, int] | None = None
+        self._stopped: dict[str, Stopped] = {}
+        self._runs = 0
+        self.trouble: str | None = None
+        self._last_at_end = dict.fromkeys(self._models, monotonic())
+
+    # Running
+
+    def catch_up(self) -> int:
+        """Fold until nothing is left; return how many rows of the log were read.
+
+        Raises psycopg.Error where the database cannot be asked; what was saved stays.
+        """
+        rows = 0
+        while (step := self.step()) is not None:
+            rows += step
+        return rows
+
+    def run(self, stop: threading.Event) -> None:
+        """Fold what comes until `stop` is set: woken by the writers, else once a second.
+
+        A database that does not answer is asked again, nothing is lost by that; meanwhile
+        `trouble` says what is wrong.
+        """
+        self._runs += 1
+        try:
+            while not stop.is_set():
+                try:
+                    with self._connections.connection() as listener:
+                        self._listen(listener, stop)
+                except psycopg.Error as error:
+                    self.trouble = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+                    stop.wait(POLL_SECONDS)
+        finally:
+            self._runs -= 1
+
+    def _listen(self, listener: Connection, stop: threading.Event) -> None:
+        listener.autocommit = True
+        try:
+            listener.execute(SQL("LISTEN {}").format(Identifier(self._location.schema)))
+            while not stop.is_set():
+                while not stop.is_set() and self.step() is not None:
+                    pass
+                self.trouble = None
+                self._wait_for_news(listener, stop)
+        finally:
+            with suppress(psycopg.Error):
+                listener.execute("UNLISTEN *")
+                listener.autocommit = False
+
+    def _wait_for_news(self, listener: Connection, stop: threading.Event) -> None:
+        until = monotonic() + POLL_SECONDS
+        while not stop.is_set() and monotonic() < until:
+            if list(listener.notifies(timeout=_GLANCE_SECONDS, stop_after=1)):
+                return
+
+    # Folding
+
+    def step(self) -> int | None:
+        """Take one batch to the read models that are the furthest behind; None at the end."""
+        with self._turn:
+            running = self._running_positions()
+            if not running:
+                return None
+            start = min(running.values())
+            # Never past another's position: where they meet, they share a batch.
+            limit = min((each for each in running.values() if each > start), default=None)
+            with self._connections.connection() as connection:
+                batch = self._reader.batch(connection, start, limit, self._batch_size)
+            if not batch.rows and limit is None:
+                self._last_at_end.update(dict.fromkeys(running, monotonic()))
+                return None
+            for name, position in running.items():
+                if position == start:
+                    self._advance(self._models[name], batch)
+            return len(batch.rows)
+
+    def _advance(self, model: ReadModel[Any], batch: LogBatch) -> None:
+        try:
+            self._save(model, batch)
+        except _UNAVAILABLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            self._narrow_down(model, batch, error)
+
+    def _save(self, model: ReadModel[Any], batch: LogBatch) -> None:
+        with self._connections.connection() as connection, connection.transaction():
+            position = positions.lock(connection, self._location, model.name)
+            if position == batch.start:
+                model.apply(connection, batch.events(model.topics))
+                positions.move(connection, self._location, model.name, batch.end)
+                position = batch.end
+        self._arrive(model.name, position)
+
+    def _narrow_down(self, model: ReadModel[Any], batch: LogBatch, error: Exception) -> None:
+        """Fold what comes before the event that cannot be folded, and stop there."""
+        if len(batch.rows) > 1:
+            for half in batch.halves():
+                if self._known()[model.name] == half.start and model.name not in self._stopped:
+                    self._advance(model, half)
+            return
+        if not batch.rows:
+            raise error
+        row = batch.rows[0]
+        text = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+        stopped = Stopped(model.name, row.position, row.topic, text)
+        with self._moved:
+            self._stopped[model.name] = stopped
+            self._moved.notify_all()
+        if self._told is not None:
+            self._told(stopped)
+
+    def _arrive(self, name: str, position: int) -> None:
+        with self._moved:
+            self._known()[name] = position
+            self._moved.notify_all()
+
+    # Where it stands
+
+    def positions(self) -> dict[str, int]:
+        """Return each read model's position, as the database has it."""
+        with self._connections.connection() as connection:
+            return positions.read(connection, self._location, self._models)
+
+    def health(self) -> list[Health]:
+        """Return where each read model stands, how far it is behind and why it stopped."""
+        with self._connections.connection() as connection:
+            at = positions.read(connection, self._location, self._models)
+            end = self._reader.head(connection)
+        now = monotonic()
+        return [
+            Health(
+                name,
+                at[name],
+                max(0, end - at[name]),
+                now - self._last_at_end[name] if at[name] < end else 0.0,
+                self._stopped.get(name),
+            )
+            for name in self._models
+        ]
+
+    def stopped(self) -> list[Stopped]:
+        """Return the read models that have stopped, each with its event."""
+        return list(self._stopped.values())
+
+    def wait_for(self, position: int, timeout: float, names: Iterable[str] | None = None) -> bool:
+        """Wait until read models (all, unless named) have come that far; whether they have.
+
+        At most `timeout` seconds; not at all for one that has stopped before it. Where this
+        engine does not run, the database is asked how far another has come.
+        """
+        wanted = tuple(self._models if names is None else names)
+        deadline = monotonic() + timeout
+        while True:
+            known = self._positions if self._runs else self.positions()
+            with self._moved:
+                behind = [name for name in wanted if (known or {}).get(name, 0) < position]
+                left = deadline - monotonic()
+                if not behind or left <= 0 or any(name in self._stopped for name in behind):
+                    return not behind
+                self._moved.wait(left if self._runs else min(left, _GLIMPSE_SECONDS))
+
+    def _running_positions(self) -> dict[str, int]:
+        known = self._known()
+        return {name: known[name] for name in self._models if name not in self._stopped}
+
+    def _known(self) -> dict[str, int]:
+        if self._positions is None:
+            with self._connections.connection() as connection:
+                positions.begin(connection, self._location, self._models)
+                self._positions = positions.read(connection, self._location, self._models)
+        return self._positions
+
+    # Rebuilding
+
+    def rebuild(
+        self, name: str, owner: Connection, progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Fold a read model from zero into new tables and swap them in; return its position.
+
+        owner: a connection, in autocommit, of the role that owns the tables. Readers see the
+        old tables until the swap, never half. progress: told the position it has come to.
+        Raises CannotRebuild, KeyError (no such read model).
+        """
+        live = self._models[name]
+        with Rebuild(owner, live) as rebuild:
+            copies = ProjectionEngine(
+                self._connections,
+                self._decode,
+                [rebuild.copy],
+                schema=self._location.schema,
+                batch_size=self._batch_size,
+            )
+
+            def fold() -> int:
+                while copies.step() is not None:
+                    if progress is not None:
+                        progress(copies.positions()[rebuild.copy.name])
+                for stopped in copies.stopped():
+                    raise CannotRebuild(
+                        f"{name} stops at position {stopped.position} ({stopped.topic}): "
+                        f"{stopped.error}"
+                    )
+                return copies.positions()[rebuild.copy.name]
+
+            fold()
+            position = rebuild.swap(fold)
+        with self._turn:
+            self._stopped.pop(name, None)
+            self._arrive(name, position)
+        return position

@@ -1,0 +1,104 @@
+"""The log as the read models see it: rows in order, decoded once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from domain.aggregate import Event
+from projections.database import Connection
+from projections.tables import Location
+
+Decode = Callable[[str, bytes, str, int], Event]
+"""Of topic, state, originator id and originator version."""
+
+
+class Recorded(NamedTuple):
+    """An event and its place: its position in the log, and whose it is."""
+
+    position: int
+    tenant: str
+    event: Event
+
+
+class LoggedRow(NamedTuple):
+    """A row of the log, its event not decoded."""
+
+    position: int
+    tenant: str
+    originator_id: str
+    originator_version: int
+    topic: str
+    state: bytes
+
+
+class LogBatch:
+    """The rows of the log after `start` up to and with `end`."""
+
+    __slots__ = ("_decode", "_decoded", "end", "rows", "start")
+
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        rows: Sequence[LoggedRow],
+        decode: Decode,
+        decoded: dict[int, Recorded] | None = None,
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.rows = rows
+        self._decode = decode
+        self._decoded = {} if decoded is None else decoded
+
+    def events(self, topics: frozenset[str]) -> list[Recorded]:
+        """Return the events of these topics, in order. Raises what decoding raises."""
+        decode, decoded = self._decode, self._decoded
+        chosen: list[Recorded] = []
+        for position, tenant, originator_id, version, topic, state in self.rows:
+            if topic in topics:
+                recorded = decoded.get(position)
+                if recorded is None:
+                    event = decode(topic, state, originator_id, version)
+                    recorded = decoded[position] = Recorded(position, tenant, event)
+                chosen.append(recorded)
+        return chosen
+
+    def halves(self) -> tuple[LogBatch, LogBatch]:
+        middle = len(self.rows) // 2
+        first, second = self.rows[:middle], self.rows[middle:]
+        return (
+            LogBatch(self.start, first[-1].position, first, self._decode, self._decoded),
+            LogBatch(first[-1].position, self.end, second, self._decode, self._decoded),
+        )
+
+
+class LogReader:
+    """Reads one shard's log by position. Positions become visible in order."""
+
+    def __init__(self, location: Location, decode: Decode) -> None:
+        self._decode = decode
+        self._rows = location.query(
+            "SELECT notification_id, tenant::text, originator_id::text, originator_version,"
+            " topic, state FROM {events} WHERE notification_id > %s AND notification_id <= %s"
+            " ORDER BY notification_id LIMIT %s"
+        )
+        self._head = location.query("SELECT max(notification_id) FROM {events}")
+
+    def batch(self, connection: Connection, start: int, limit: int | None, size: int) -> LogBatch:
+        """Return at most `size` rows after `start`, none beyond `limit`."""
+        upto = _NO_LIMIT if limit is None else limit
+        cursor = connection.cursor(binary=True)
+        cursor.execute(self._rows, (start, upto, size))
+        rows = [LoggedRow._make(row) for row in cursor.fetchall()]
+        if rows:
+            return LogBatch(start, rows[-1].position, rows, self._decode)
+        return LogBatch(start, start if limit is None else limit, (), self._decode)
+
+    def head(self, connection: Connection) -> int:
+        """Return the last position; 0 while the log is empty."""
+        row: Any = connection.execute(self._head).fetchone()
+        return int(row[0] or 0)
+
+
+_NO_LIMIT = 2**63 - 1

@@ -1,0 +1,19 @@
+"""All read models there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from projections.balances import Balances
+from projections.charges import Charges
+from projections.customers import Customers
+from projections.read_model import ReadModel
+from projections.statement import Statement
+from projections.tables import Location
+
+READ_MODELS: tuple[type[ReadModel[Any]], ...] = (Balances, Charges, Customers, Statement)
+
+
+def read_models(schema: str = "ledger_00") -> list[ReadModel[Any]]:
+    """Return every read model on the tables of a shard."""
+    return [model(Location(schema)) for model in READ_MODELS]

@@ -1,0 +1,347 @@
+"""What lists and series answer, from the read models, for one tenant at a time.
+
+Every query runs in a transaction that sees the rows of its tenant alone, and names the
+tenant besides. Amounts are units of the asset's smallest. Lists are newest first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from psycopg.sql import SQL
+
+from domain.usage.charge import ChargeStatus
+from domain.wallet.wallet import Wallet
+from projections import positions
+from projections.database import Connection
+from projections.pages import Page, cursor, place
+from projections.series import Bucket, TooManyPoints, ends_of
+from projections.statement import StatementKind
+from projections.tables import Location
+from projections.wallets import wallet_of
+
+Transaction = Callable[[str], AbstractContextManager[Connection]]
+UsageGroup = Literal["CUSTOMER", "METER", "SUBJECT", "PROPERTY"]
+
+LISTED_MODELS = ("balances", "customers", "charges", "statement")
+MOST_USAGE_POINTS = 50_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NEWEST = 2**63 - 1
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+_GROUPS = {
+    "CUSTOMER": SQL("customer_id::text"),
+    "METER": SQL("meter"),
+    "SUBJECT": SQL("subject"),
+    "PROPERTY": SQL("properties ->> %(property)s::text"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeFilter:
+    """occurred_from <= occurred_at < occurred_to. Without `status` all but AUTHORIZED and
+    RELEASED ones.
+    """
+
+    customer_id: str | None = None
+    meter: str | None = None
+    subject: str | None = None
+    occurred_from: datetime | None = None
+    occurred_to: datetime | None = None
+    status: ChargeStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    position: int
+    kind: StatementKind
+    at: datetime
+    change: int
+    balance_after: int
+    held_after: int
+    overage_after: int
+    description: str
+    grant_id: str | None
+    charge_id: str | None
+    hold_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BalancePoint:
+    """What the account showed at `at`."""
+
+    at: datetime
+    available: int
+    held: int
+    overage: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePoint:
+    """Usage that occurred in the bucket that begins at `at`. quantity: an exact decimal;
+    amount: as charged, refunds not taken off.
+    """
+
+    at: datetime
+    group: str | None
+    charges: int
+    quantity: str
+    amount: int
+    asset: str
+
+
+class ReadModels:
+    """transaction: opens one that sees the rows of a tenant, as the role that reads."""
+
+    def __init__(self, transaction: Transaction, schema: str = "ledger_00") -> None:
+        self._transaction = transaction
+        self._location = Location(schema)
+
+    def position(self, tenant_id: str) -> int:
+        """Return how far all the read models behind these queries have come."""
+        with self._transaction(tenant_id) as connection:
+            return min(positions.read(connection, self._location, LISTED_MODELS).values())
+
+    # Lists
+
+    def customer_page(self, tenant_id: str, first: int, after: str | None = None) -> Page[str]:
+        """Return ids of customers. Raises BadCursor."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT customer_id::text, position FROM {customers}"
+            " WHERE tenant = %(tenant)s AND position < %(before)s"
+            " ORDER BY position DESC LIMIT %(limit)s",
+            {"before": _before("customers", after), "limit": first + 1},
+        )
+        return _page("customers", rows, first)
+
+    def charge_page(
+        self, tenant_id: str, wanted: ChargeFilter, first: int, after: str | None = None
+    ) -> Page[str]:
+        """Return ids of charges. Raises BadCursor."""
+        where, parameters = _conditions(wanted)
+        rows = self._rows(
+            tenant_id,
+            "SELECT charge_id::text, position FROM {charges}"
+            " WHERE {where} AND position < %(before)s ORDER BY position DESC LIMIT %(limit)s",
+            {**parameters, "before": _before("charges", after), "limit": first + 1},
+            where=where,
+        )
+        return _page("charges", rows, first)
+
+    def statement_page(
+        self, tenant_id: str, wallet_id: str, asset: str, first: int, after: str | None = None
+    ) -> Page[StatementLine]:
+        """Return what moved an account. Raises BadCursor."""
+        where = "tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s"
+        parameters: dict[str, Any] = {"wallet": wallet_id, "asset": asset, "limit": first + 1}
+        if after is not None:
+            microseconds, position = place("statement", 2, after)
+            where += " AND (at, position) < (%(at)s, %(position)s)"
+            parameters |= {"at": _EPOCH + microseconds * _MICROSECOND, "position": position}
+        rows = self._rows(
+            tenant_id,
+            "SELECT position, kind, at, change::text, balance_after::text, held_after::text,"
+            " overage_after::text, description, grant_id::text, charge_id::text, hold_id::text"
+            " FROM {statement_lines} WHERE {where}"
+            " ORDER BY at DESC, position DESC LIMIT %(limit)s",
+            parameters,
+            where=SQL(where),
+        )
+        lines = [_line(row) for row in rows[:first]]
+        return Page(
+            lines,
+            _line_cursor(lines[-1]) if lines else None,
+            has_next=len(rows) > first,
+        )
+
+    def spent_grant_ids(self, tenant_id: str, wallet_id: str, asset: str) -> list[str]:
+        """Return all grants that an account ever had, the dead ones too, in burn-down order."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT grant_id::text FROM {grants}"
+            " WHERE tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s"
+            " ORDER BY priority, coalesce(expires_at, 'infinity'), source = 'PAID',"
+            " effective_at, issued_at, grant_id",
+            {"wallet": wallet_id, "asset": asset},
+        )
+        return [grant_id for (grant_id,) in rows]
+
+    def due_wallets(self, tenant_id: str, until: datetime, limit: int | None) -> list[str]:
+        """Return wallets in which something falls due by `until`, the soonest first."""
+        rows = self._rows(
+            tenant_id,
+            """
+            SELECT wallet_id::text FROM (
+                SELECT wallet_id, lapses_at AS due_at FROM {grants}
+                WHERE tenant = %(tenant)s AND status IN ('ACTIVE', 'PENDING')
+                AND lapses_at <= %(until)s
+                UNION ALL
+                SELECT wallet_id, effective_at FROM {grants}
+                WHERE tenant = %(tenant)s AND status = 'PENDING' AND effective_at <= %(until)s
+                UNION ALL
+                SELECT wallet_id, expires_at FROM {holds}
+                WHERE tenant = %(tenant)s AND status = 'OPEN' AND expires_at <= %(until)s
+            ) AS due GROUP BY wallet_id ORDER BY min(due_at), wallet_id LIMIT %(limit)s
+            """,
+            {"until": until, "limit": limit},
+        )
+        return [wallet_id for (wallet_id,) in rows]
+
+    # Series
+
+    def balance_series(
+        self,
+        tenant_id: str,
+        wallet_id: str,
+        asset: str,
+        frm: datetime,
+        to: datetime,
+        bucket: Bucket,
+    ) -> list[BalancePoint]:
+        """Return what an account showed at the end of each bucket, the last time at `to`.
+
+        Buckets begin on the hour, day, Monday or first of the month, in UTC. What has
+        fallen due by a point counts, written or not. Raises TooManyPoints.
+        """
+        ends = ends_of(frm, to, bucket)
+        if not ends:
+            return []
+        with self._transaction(tenant_id) as connection:
+            parameters = {
+                "ends": ends, "tenant": tenant_id, "wallet": wallet_id, "asset": asset,
+            }  # fmt: skip
+            rows = connection.execute(
+                self._location.query(_BALANCES_AT_ENDS), parameters
+            ).fetchall()
+            newest = connection.execute(self._location.query(_NEWEST_LINE), parameters).fetchone()
+            wallet = wallet_of(connection, self._location, tenant_id, wallet_id)
+        last_moved_at = newest[0] if newest else None
+        # After the last line the wallet itself tells, with what falls due by then.
+        return [
+            _point_of(wallet, asset, end)
+            if line_at == last_moved_at
+            else BalancePoint(end, int(available), int(held), int(overage))
+            if line_at is not None
+            else BalancePoint(end, 0, 0, 0)
+            for end, (line_at, available, held, overage) in zip(ends, rows, strict=True)
+        ]
+
+    def usage_series(
+        self,
+        tenant_id: str,
+        wanted: ChargeFilter,
+        frm: datetime,
+        to: datetime,
+        bucket: Bucket,
+        by: UsageGroup,
+        property: str | None = None,  # noqa: A002 - the schema's word
+    ) -> list[UsagePoint]:
+        """Return usage that occurred in [frm, to) by bucket, group and asset, where there is any.
+
+        property: whose values to group by. Groups are ids of customers, meters, subjects or
+        values of the property as text; None where an event said none. Raises TooManyPoints.
+        """
+        where, parameters = _conditions(wanted)
+        rows = self._rows(
+            tenant_id,
+            "SELECT date_trunc(%(bucket)s, occurred_at, 'UTC'), {group}, count(*),"
+            " trim_scale(coalesce(sum(quantity), 0))::text, sum(amount)::text, asset"
+            " FROM {charges} WHERE {where}"
+            " AND occurred_at >= %(from)s AND occurred_at < %(to)s"
+            " GROUP BY 1, 2, asset ORDER BY 1, asset, 2 LIMIT %(limit)s",
+            {
+                **parameters, "from": frm, "to": to, "property": property,
+                "bucket": bucket.lower(), "limit": MOST_USAGE_POINTS + 1,
+            },
+            group=_GROUPS[by],
+            where=where,
+        )  # fmt: skip
+        if len(rows) > MOST_USAGE_POINTS:
+            raise TooManyPoints(f"more than {MOST_USAGE_POINTS} points: a longer bucket, or less")
+        return [
+            UsagePoint(at.astimezone(UTC), of_group, charges, quantity, int(amount), of_asset)
+            for at, of_group, charges, quantity, amount, of_asset in rows
+        ]
+
+    # Inside
+
+    def _rows(
+        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: SQL
+    ) -> Sequence[tuple[Any, ...]]:
+        with self._transaction(tenant_id) as connection:
+            return connection.execute(
+                self._location.query(query, **parts), {**parameters, "tenant": tenant_id}
+            ).fetchall()
+
+
+_BALANCES_AT_ENDS = """
+    SELECT l.at, l.balance_after::text, l.held_after::text, l.overage_after::text
+    FROM unnest(%(ends)s::timestamptz[]) AS p (at) LEFT JOIN LATERAL (
+        SELECT at, balance_after, held_after, overage_after FROM {statement_lines}
+        WHERE tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s
+        AND at <= p.at ORDER BY at DESC, position DESC LIMIT 1
+    ) AS l ON true ORDER BY p.at
+"""
+_NEWEST_LINE = """
+    SELECT at FROM {statement_lines}
+    WHERE tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s
+    ORDER BY at DESC, position DESC LIMIT 1
+"""
+
+
+def _point_of(wallet: Wallet | None, asset: str, at: datetime) -> BalancePoint:
+    account = wallet.as_of(at).accounts.get(asset) if wallet else None
+    if account is None:
+        return BalancePoint(at, 0, 0, 0)
+    return BalancePoint(at, account.available_units(at), account.held_units, account.owed_units)
+
+
+def _conditions(wanted: ChargeFilter) -> tuple[SQL, dict[str, Any]]:
+    conditions = ["tenant = %(tenant)s"]
+    parameters: dict[str, Any] = {}
+    for name, condition, value in (
+        ("customer", "customer_id = %(customer)s", wanted.customer_id),
+        ("meter", "meter = %(meter)s", wanted.meter),
+        ("subject", "subject = %(subject)s", wanted.subject),
+        ("since", "occurred_at >= %(since)s", wanted.occurred_from),
+        ("upto", "occurred_at < %(upto)s", wanted.occurred_to),
+        ("status", "status = %(status)s", wanted.status),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            parameters[name] = value
+    if wanted.customer_id is not None and not _ID.fullmatch(wanted.customer_id):
+        conditions[1] = "false"  # no customer has such an id
+    if wanted.status is None:
+        conditions.append("status NOT IN ('AUTHORIZED', 'RELEASED')")
+    return SQL(" AND ".join(conditions)), parameters
+
+
+def _before(listed: str, after: str | None) -> int:
+    return _NEWEST if after is None else place(listed, 1, after)[0]
+
+
+def _page(listed: str, rows: Sequence[tuple[Any, ...]], first: int) -> Page[str]:
+    """Return a page of rows of (id, position), one more than asked for if there are more."""
+    shown = rows[:first]
+    end = cursor(listed, shown[-1][1]) if shown else None
+    return Page([found for found, _ in shown], end, has_next=len(rows) > first)
+
+
+def _line(row: tuple[Any, ...]) -> StatementLine:
+    position, kind, at, change, balance, held, overage, *rest = row
+    return StatementLine(
+        position, kind, at.astimezone(UTC), int(change), int(balance), int(held), int(overage),
+        *rest,
+    )  # fmt: skip
+
+
+def _line_cursor(line: StatementLine) -> str:
+    return cursor("statement", (line.at - _EPOCH) // _MICROSECOND, line.position)

@@ -1,0 +1,55 @@
+"""What every read model has in common: load what a batch touches, fold, save."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from domain.aggregate import Event
+from projections.database import Connection
+from projections.log import Recorded
+from projections.tables import Location, Table
+
+State = TypeVar("State")
+
+
+class ReadModel(ABC, Generic[State]):
+    """Tables that are a fold of the log and nothing else.
+
+    `location`: of the tables that are read, or of copies that are folded beside them.
+    `name` is that of its position.
+    """
+
+    name: str
+    events: ClassVar[tuple[type[Event], ...]]
+    tables: ClassVar[tuple[Table[Any], ...]]
+
+    def __init__(self, location: Location, name: str | None = None) -> None:
+        self.location = location
+        self.name = name or type(self).name
+        self.topics = frozenset(str(event.__dict__["TOPIC"]) for event in self.events)
+
+    def beside(self, location: Location, name: str) -> Self:
+        """Return the same read model on other tables."""
+        return type(self)(location, name)
+
+    def apply(self, connection: Connection, batch: Sequence[Recorded]) -> None:
+        """Fold a batch into the tables; the caller's transaction holds it together."""
+        if batch:
+            state = self.load(connection, batch)
+            self.fold(state, batch)
+            self.save(connection, state)
+
+    @abstractmethod
+    def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
+        """Return the rows that the batch changes, as they were before it."""
+
+    @staticmethod
+    @abstractmethod
+    def fold(state: State, batch: Sequence[Recorded]) -> None:
+        """Bring the rows up to the end of the batch. Pure: no clock, no look-up."""
+
+    @abstractmethod
+    def save(self, connection: Connection, state: State) -> None:
+        """Write the rows, a table in one statement."""

@@ -1,0 +1,194 @@
+"""A story in which every event of wallets and charges happens, in several modes and customers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from application.commands.requests import (
+    AdjustWallet,
+    ConfigureTenant,
+    ExtendGrant,
+    ExtendHold,
+    FreezeWallet,
+    Money,
+    RecordUsage,
+    RefundCharge,
+    RefundGrant,
+    ReleaseHold,
+    SetOverageLimit,
+    SetWalletMode,
+    UnfreezeWallet,
+    VoidGrant,
+)
+from domain.refusals import InsufficientFunds
+from tests.projections.shop import Shop
+
+
+def tell(shop: Shop) -> None:
+    """Tell it all; the clock ends three months on."""
+    burn_down_and_refunds(shop)
+    holds_over_ends(shop)
+    modes_and_overage(shop)
+    dead_grants(shop)
+    returns_to_the_dead(shop)
+    grace_and_batches(shop)
+    settings(shop)
+
+
+def burn_down_and_refunds(shop: Shop) -> None:
+    customer = shop.customer()
+    soon = shop.clock.at + timedelta(days=10)
+    shop.grant(customer, "100", "PAID")
+    shop.grant(customer, "30")
+    shop.grant(customer, "50", "PAID", expires_at=soon, paid=Money("4", "USD"))
+    shop.grant(customer, "20", "PAID", priority=10, meters=("tokens",))
+    first = shop.charge(customer, "60", subject="agent:a/run:1", quantity="12.5")
+    shop.charge(customer, "60.000001", cost=Money("0.01", "USD"), properties={"model": 'o"p\\us'})
+    shop.charge(customer, "0")
+    try:
+        shop.charge(customer, "5000")
+    except InsufficientFunds:
+        pass
+    else:
+        raise AssertionError("a charge beyond the balance settled")
+    shop.do(RefundCharge(first, "wrong", "refund-1", "15"))
+    shop.do(RefundCharge(first, "wrong", "refund-2"))
+    shop.do(AdjustWallet("gift-1", customer, "CREDIT", "7", "GIFT"))
+    shop.do(AdjustWallet("fee-1", customer, "CREDIT", "-3", "FEE"))
+    shop.wait(days=11)
+    shop.run_due_work(customer)
+
+
+def holds_over_ends(shop: Shop) -> None:
+    customer = shop.customer()
+    noon = shop.clock.at + timedelta(hours=12)
+    grant = shop.grant(customer, "10", expires_at=noon)
+    shop.wait(hours=11, minutes=59)
+    hold = shop.hold(customer, "6")
+    shop.wait(minutes=6)
+    shop.capture(hold, "5")
+    assert grant
+
+    shop.grant(customer, "100", "PAID")
+    hold = shop.hold(customer, "60")
+    shop.capture(hold, "20", event_id="part-a", final=False, properties={"model": "haiku"})
+    shop.do(ExtendHold(hold, 1800, "70"))
+    shop.capture(hold, "30", event_id="part-b")
+    released = shop.hold(customer, "5")
+    shop.do(ReleaseHold(released))
+    lapsed = shop.hold(customer, "8")
+    shop.wait(minutes=16)
+    shop.capture(lapsed, "3", quantity="4")
+    shop.hold(customer, "9")
+    shop.wait(hours=1)
+    shop.run_due_work(customer)
+    shop.hold(customer, "4", ttl_seconds=86_400 * 365)
+
+
+def modes_and_overage(shop: Shop) -> None:
+    customer = shop.customer("SHADOW")
+    shop.grant(customer, "10")
+    shop.charge(customer, "25")
+    shadow = shop.hold(customer, "7")
+    shop.do(ExtendHold(shadow, None, "9"))
+    shop.capture(shadow, "4", event_id=shop.key("event"), final=False)
+    shop.do(SetWalletMode(customer, "HYBRID"))
+    shop.capture(shadow, "3")
+    another = shop.hold(customer, "30")
+    overage = shop.charge(customer, "15.5")
+    shop.capture(another, "41")
+    shop.do(RefundCharge(overage, "too much", shop.key("refund"), "10"))
+    shop.grant(customer, "20", "PAID", meters=("images",))
+    shop.grant(customer, "12", "PAID")
+    pending = shop.clock.at + timedelta(days=2)
+    shop.grant(customer, "500", "PAID", effective_at=pending)
+    shop.wait(days=3)
+    shop.run_due_work(customer)
+    shop.do(RefundCharge(overage, "too much", shop.key("refund")))
+    shop.do(SetWalletMode(customer, "CONTROL"), SetOverageLimit(customer, "CREDIT", "15"))
+    shop.charge(customer, "480")
+    shop.charge(customer, "12", delivered=True)
+    shadowy = shop.customer("SHADOW")
+    hold = shop.hold(shadowy, "5")
+    shop.wait(hours=1)
+    shop.run_due_work(shadowy)
+    shop.capture(hold, "2")
+    shop.do(ReleaseHold(shop.hold(shadowy, "6")))
+
+
+def dead_grants(shop: Shop) -> None:
+    customer = shop.customer()
+    voided = shop.grant(customer, "100", "PAID")
+    charge = shop.charge(customer, "30")
+    first, second = shop.hold(customer, "12"), shop.hold(customer, "8")
+    shop.do(VoidGrant(voided, "mistake"))
+    shop.capture(first, "5", final=True)
+    shop.do(ReleaseHold(second))
+    shop.do(RefundCharge(charge, "goodwill", shop.key("refund"), "10", compensate=True))
+    refunded = shop.grant(customer, "1000", "PAID", paid=Money("100", "USD"))
+    shop.do(RefundGrant(refunded, "asked", money=Money("10", "USD"), idempotency_key="back-1"))
+    shop.do(RefundGrant(refunded, "asked", credits="250", idempotency_key="back-2"))
+    shop.do(RefundGrant(refunded, "asked", idempotency_key="back-3"))
+    later = shop.clock.at + timedelta(days=5)
+    waiting = shop.grant(customer, "40", "PAID", effective_at=later)
+    shop.do(RefundGrant(waiting, "asked", credits="15", idempotency_key="back-4"))
+    gone = shop.grant(customer, "44", "PAID", effective_at=later)
+    shop.do(VoidGrant(gone, "mistake"))
+    extended = shop.grant(customer, "9", expires_at=shop.clock.at + timedelta(days=1))
+    shop.do(ExtendGrant(extended, shop.clock.at + timedelta(days=9), "sorry"))
+    shop.wait(days=20)
+    shop.run_due_work(customer)
+
+
+def returns_to_the_dead(shop: Shop) -> None:
+    customer = shop.customer()
+    short = shop.grant(customer, "10", "PAID", expires_at=shop.clock.at + timedelta(hours=1))
+    all_of_it = shop.charge(customer, "6")
+    first, second = shop.hold(customer, "1"), shop.hold(customer, "2", ttl_seconds=86_400)
+    shop.wait(hours=2)
+    shop.run_due_work(customer)
+    shop.do(RefundCharge(all_of_it, "late", shop.key("refund"), "1"))
+    shop.do(ReleaseHold(second))
+    shop.do(RefundCharge(all_of_it, "late", shop.key("refund"), "2"))
+    shop.do(RefundCharge(all_of_it, "late", shop.key("refund"), "3", compensate=True))
+    assert short
+    assert first
+    spent = shop.grant(customer, "5", "PAID", expires_at=shop.clock.at + timedelta(hours=1))
+    charge = shop.charge(customer, "8")
+    shop.do(RefundCharge(charge, "reopened", shop.key("refund"), "4"))
+    shop.charge(customer, "4")
+    assert spent
+
+
+def grace_and_batches(shop: Shop) -> None:
+    shop.do(ConfigureTenant(settlement_grace_seconds=3600))
+    customer = shop.customer()
+    ends = shop.clock.at + timedelta(days=1)
+    shop.grant(customer, "50", expires_at=ends)
+    shop.wait(days=1, minutes=10)
+    shop.charge(customer, "5", occurred_at=ends - timedelta(minutes=1))
+    shop.wait(hours=2)
+    shop.run_due_work(customer)
+    shop.do(ConfigureTenant(settlement_grace_seconds=0))
+    customers = [shop.customer() for _ in range(5)]
+    for each in customers:
+        shop.grant(each, "100")
+    shop.do(
+        *[
+            RecordUsage(
+                shop.key("event"), each, "tokens", amount=f"0.{part + 1}", asset="CREDIT",
+                subject=f"agent:{part % 3}", occurred_at=shop.clock.at - timedelta(hours=part),
+            )
+            for part in range(9)
+            for each in customers
+        ]
+    )  # fmt: skip
+
+
+def settings(shop: Shop) -> None:
+    customer = shop.customer("HYBRID")
+    shop.do(SetOverageLimit(customer, "CREDIT", None))
+    shop.do(FreezeWallet(customer, "suspicious"))
+    shop.charge(customer, "1", delivered=True)
+    shop.do(UnfreezeWallet(customer))
+    shop.do(FreezeWallet(customer, "still suspicious"))

@@ -1,0 +1,242 @@
+"""The engine: each event once, poison stops one read model, writers wake it, lag is visible."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from application.codec import EventCodec
+from domain.aggregate import Event
+from domain.usage.events import ChargeSettled
+from projections.database import Connection
+from projections.engine import ProjectionEngine, Stopped
+from projections.models import read_models
+from tests.projections.shop import C, Shop
+
+pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("projections")]
+
+PATIENCE_SECONDS = 20.0
+NAMES = {"balances", "charges", "customers", "statement"}
+
+
+@contextmanager
+def running(engine: ProjectionEngine) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=engine.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
+
+
+def head(shop: Shop) -> int:
+    ((position,),) = shop.rows("SELECT max(notification_id) FROM ledger_00.events")
+    return int(position)
+
+
+class Poisoned:
+    """Decodes as the codec does, but for what it was told of."""
+
+    def __init__(self) -> None:
+        self.charges: dict[str, Any] = {}
+
+    def decode(self, topic: str, state: bytes, stream: str, version: int) -> Event:
+        event = EventCodec().decode(topic, state, stream, version)
+        if stream in self.charges and isinstance(event, ChargeSettled):
+            return replace(event, **self.charges[stream])
+        return event
+
+    def engine(self, shop: Shop, **options: Any) -> ProjectionEngine:
+        return ProjectionEngine(shop.proj, self.decode, read_models(), **options)
+
+
+def test_an_empty_log_is_the_end(own_shop: Shop) -> None:
+    # given
+    engine = own_shop.engine()
+    # when
+    first, second = engine.catch_up(), engine.catch_up()
+    # then
+    assert (first, second) == (2, 0)  # the tenant and its asset
+    assert engine.positions() == dict.fromkeys(NAMES, head(own_shop))
+
+
+def test_a_poison_event_stops_one_read_model_at_that_event(own_shop: Shop) -> None:
+    # given a charge that the charges refuse (an amount below what is refunded), others do not
+    shop, poisoned, told = own_shop, Poisoned(), list[Stopped]()
+    customer = shop.customer("HYBRID")
+    good = shop.charge(customer, "1")
+    bad = shop.charge(customer, "2")
+    shop.charge(customer, "4")
+    poisoned.charges[bad] = {"amount_units": -1}
+    ((position,),) = shop.rows(
+        "SELECT notification_id FROM ledger_00.events WHERE originator_id = %s", bad
+    )
+    # when
+    engine = poisoned.engine(shop, told=told.append)
+    engine.catch_up()
+    # then
+    (stopped,) = told
+    assert (stopped.projection, stopped.position, stopped.topic) == (
+        "charges", position, "charge.settled",
+    )  # fmt: skip
+    assert stopped.error.startswith("CheckViolation: ")
+    by_name = {health.projection: health for health in engine.health()}
+    assert by_name["charges"].stopped == stopped
+    assert by_name["charges"].behind_events == head(shop) - by_name["charges"].position > 0
+    assert [name for name, health in by_name.items() if health.stopped] == ["charges"]
+    assert {by_name[name].position for name in NAMES - {"charges"}} == {head(shop)}
+    assert shop.rows("SELECT charge_id::text, amount FROM ledger_00.charges") == [(good, 1 * C)]
+    # when the others go on
+    shop.charge(customer, "8")
+    engine.catch_up()
+    # then
+    assert shop.rows("SELECT burned, incurred FROM ledger_00.accounts") == [(0, 15 * C)]
+    assert not engine.wait_for(head(shop), PATIENCE_SECONDS)  # answered at once: it never comes
+    assert engine.wait_for(head(shop), PATIENCE_SECONDS, NAMES - {"charges"})
+    # when it can be folded
+    del poisoned.charges[bad]
+    restarted = poisoned.engine(shop)
+    restarted.catch_up()
+    # then
+    assert restarted.stopped() == []
+    assert shop.rows("SELECT count(*), sum(amount) FROM ledger_00.charges") == [(4, 15 * C)]
+
+
+def test_what_cannot_be_decoded_stops_those_that_fold_it(own_shop: Shop) -> None:
+    # given
+    shop = own_shop
+    customer = shop.customer()
+    with shop.superuser() as connection:
+        connection.execute(
+            "UPDATE ledger_00.events SET state = '{\"broken\"' WHERE originator_id = %s",
+            (customer,),
+        )
+    # when
+    engine = shop.engine()
+    engine.catch_up()
+    # then
+    assert [(stopped.projection, stopped.topic) for stopped in engine.stopped()] == [
+        ("customers", "customer.created")
+    ]
+    assert engine.positions()["balances"] == head(shop)
+
+
+def test_topics_of_a_later_version_are_passed_over(own_shop: Shop) -> None:
+    # given
+    with own_shop.superuser() as connection:
+        connection.execute(
+            "UPDATE ledger_00.events SET topic = 'asset.renamed' WHERE topic = 'asset.defined'"
+        )
+    # when
+    engine = own_shop.engine()
+    engine.catch_up()
+    # then
+    assert engine.stopped() == []
+    assert set(engine.positions().values()) == {head(own_shop)}
+
+
+def test_writers_wake_it(shop: Shop) -> None:
+    # given
+    engine = shop.engine()
+    customer = shop.customer("HYBRID")
+    with running(engine):
+        assert engine.wait_for(head(shop), PATIENCE_SECONDS)
+        # when
+        charge = shop.charge(customer, "3")
+        # then
+        assert engine.wait_for(head(shop), PATIENCE_SECONDS)
+        assert shop.rows("SELECT amount FROM ledger_00.charges WHERE charge_id = %s", charge) == [
+            (3 * C,)
+        ]
+        assert {health.behind_events for health in engine.health()} == {0}
+        assert {health.behind_seconds for health in engine.health()} == {0.0}
+
+
+def test_a_process_that_only_reads_waits_for_another_ones_engine(shop: Shop) -> None:
+    # given
+    reading, folding = shop.engine(), shop.engine()
+    shop.customer()
+    position = head(shop)
+    assert not reading.wait_for(position, 0.05)
+    # when
+    with running(folding):
+        # then
+        assert reading.wait_for(position, PATIENCE_SECONDS)
+
+
+def test_two_engines_on_one_database_fold_each_event_once(own_shop: Shop) -> None:
+    # given
+    shop = own_shop
+    customer = shop.customer("HYBRID")
+    with running(shop.engine(batch_size=3)), running(shop.engine(batch_size=5)):
+        # when
+        for _ in range(40):
+            shop.charge(customer, "1")
+        # then
+        watching = shop.engine()
+        assert watching.wait_for(head(shop), PATIENCE_SECONDS)
+    assert shop.rows("SELECT count(*), sum(amount) FROM ledger_00.charges") == [(40, 40 * C)]
+    assert shop.rows("SELECT incurred FROM ledger_00.accounts") == [(40 * C,)]
+    assert shop.rows("SELECT max(overage_after), count(*) FROM ledger_00.statement_lines") == [
+        (40 * C, 40)
+    ]
+
+
+def test_a_lost_connection_stops_nothing(own_shop: Shop) -> None:
+    # given
+    shop = own_shop
+    customer = shop.customer("HYBRID")
+    engine = shop.engine()
+    with running(engine):
+        assert engine.wait_for(head(shop), PATIENCE_SECONDS)
+        # when
+        with shop.superuser() as connection:
+            ended = connection.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE usename = current_database() || '_proj'"
+            ).fetchone()
+        shop.charge(customer, "3")
+        # then
+        assert ended is not None
+        assert ended[0] >= 1
+        assert engine.wait_for(head(shop), PATIENCE_SECONDS)
+        assert engine.stopped() == []
+
+
+class Impatient:
+    """Connections of a shop's engine that wait for no lock."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._pool = shop.proj
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        with self._pool.connection() as connection:
+            connection.execute("SET LOCAL lock_timeout = '20ms'")
+            yield connection
+
+
+def test_a_locked_position_is_no_poison(own_shop: Shop) -> None:
+    # given
+    shop = own_shop
+    engine = ProjectionEngine(Impatient(shop), EventCodec().decode, read_models())
+    engine.catch_up()
+    shop.customer()
+    with shop.owner_connection() as owner, owner.transaction():
+        owner.execute("SELECT FROM ledger_00.projection_positions FOR UPDATE")
+        # when
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            engine.catch_up()
+    # then
+    assert engine.stopped() == []
+    engine.catch_up()
+    assert set(engine.positions().values()) == {head(shop)}

@@ -1,0 +1,113 @@
+"""What every read model must be: a fold of the log, whatever the batches and the crashes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from application.codec import EventCodec
+from projections import positions
+from projections.balances import Balances
+from projections.charges import Charges
+from projections.customers import Customers
+from projections.log import LogReader
+from projections.read_model import ReadModel
+from projections.statement import Statement
+from projections.tables import Location
+from tests.projections.shop import Shop
+
+pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("projections")]
+
+LIVE = Location("ledger_00")
+
+
+class ReadModelContract:
+    """Inherited by the test of each read model."""
+
+    model_class: ClassVar[type[ReadModel[Any]]]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def expected(cls, told_shop: Shop) -> dict[str, list[str]]:
+        """The tables as one batch makes them."""
+        model = cls.model_class(LIVE)
+        told_shop.forget_all()
+        told_shop.engine(model, batch_size=1_000_000).catch_up()
+        contents = told_shop.contents(model)
+        assert all(contents.values())
+        return contents
+
+    @pytest.fixture
+    def model(self, told_shop: Shop, expected: dict[str, list[str]]) -> ReadModel[Any]:
+        """The read model before the first event."""
+        told_shop.forget_all()
+        return self.model_class(LIVE)
+
+    @pytest.mark.parametrize("size", [1, 7, 50])
+    def test_a_restart_between_any_two_batches_changes_nothing(
+        self, told_shop: Shop, model: ReadModel[Any], expected: dict[str, list[str]], size: int
+    ) -> None:
+        # when
+        while told_shop.engine(model, batch_size=size).step() is not None:
+            pass
+        # then
+        assert told_shop.contents(model) == expected
+
+    def test_the_same_batch_twice_equals_once(
+        self, told_shop: Shop, model: ReadModel[Any], expected: dict[str, list[str]]
+    ) -> None:
+        # given
+        first, second = (told_shop.engine(model, batch_size=60) for _ in range(2))
+        # when each takes the log from where it last knew the read model to be
+        while [first.step(), second.step()] != [None, None]:
+            pass
+        # then
+        assert told_shop.contents(model) == expected
+
+    def test_a_batch_that_is_not_committed_leaves_nothing(
+        self, told_shop: Shop, model: ReadModel[Any], expected: dict[str, list[str]]
+    ) -> None:
+        # given
+        engine = told_shop.engine(model, batch_size=100)
+        engine.step()
+        before = told_shop.contents(model), engine.positions()
+        # when
+        reader = LogReader(LIVE, EventCodec().decode)
+        with told_shop.proj.connection() as connection:
+            start = positions.lock(connection, LIVE, model.name)
+            batch = reader.batch(connection, start, None, 500)
+            model.apply(connection, batch.events(model.topics))
+            positions.move(connection, LIVE, model.name, batch.end)
+            connection.rollback()
+        # then
+        assert (told_shop.contents(model), engine.positions()) == before
+        engine.catch_up()
+        assert told_shop.contents(model) == expected
+
+    def test_folding_from_zero_equals_live(
+        self, told_shop: Shop, model: ReadModel[Any], expected: dict[str, list[str]]
+    ) -> None:
+        # given
+        told_shop.engine(model, batch_size=33).catch_up()
+        # when
+        with told_shop.owner_connection() as owner:
+            told_shop.engine(model).rebuild(model.name, owner)
+        # then
+        assert told_shop.contents(model) == expected
+
+
+class TestBalances(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = Balances
+
+
+class TestCharges(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = Charges
+
+
+class TestCustomers(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = Customers
+
+
+class TestStatement(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = Statement

@@ -1,0 +1,1 @@
+"""What users do, through the running server."""
