@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from zoneinfo import available_timezones
 
 import msgspec
 
@@ -14,13 +13,13 @@ from domain.money.asset import KEY, LARGEST_SCALE
 from domain.money.currencies import EXPONENTS
 from domain.money.decimals import NotADecimal, canonical
 from domain.refusals import InvalidInput
+from domain.subscriptions.zones import ZONE_NAMES
 
 LONGEST_IDENTIFIER, LONGEST_NAME, LONGEST_TEXT = 200, 500, 4_000
 LARGEST_PROPERTIES, DEEPEST_PROPERTIES = 16 * 1_024, 8
 MOST_METERS = 100
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_ZONES = frozenset(available_timezones())
 
 
 def text(value: str, field: str, longest: int) -> None:
@@ -129,7 +128,7 @@ def signed_for(reason: str, amount: str, field: str) -> None:
 
 
 def zone(value: str, field: str) -> None:
-    if value not in _ZONES:
+    if value not in ZONE_NAMES:
         raise InvalidInput(field=field, reason=f"no time zone {value[:60]!r} in the IANA database")
 
 

@@ -1,0 +1,1 @@
+"""What a customer subscribes to: cycles, fees, included credits, changes of plan."""
