@@ -39,12 +39,13 @@ from interfaces.graphql.statement import (
     UsageGroup,
     UsagePoint,
 )
+from interfaces.graphql.templates import TemplateQueries
 from interfaces.graphql.times import optional_instant
 from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 
 @strawberry.type
-class Query:
+class Query(TemplateQueries):
     @field("The ledger's clock.")
     async def now(self, info: Info) -> datetime:
         return await info.context.loaders.now()
