@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import structlog
@@ -68,6 +68,11 @@ class Outcome:
 
 
 Decision = Answer | Refusal | Exception
+Item = tuple[Caller, Command]
+StageTold = Callable[[Literal["decide", "commit"], Sequence[Item], float], None]
+"""Told which stage these commands have passed together, and its seconds."""
+SettledTold = Callable[[Sequence[Item], Sequence[Outcome]], None]
+"""Told how commands were answered, each in its place; before whoever waits is."""
 
 
 def _outcome(decision: Decision, position: int) -> Outcome:
@@ -134,6 +139,8 @@ class Ledger:
         self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
         self.on_clock_advance: Callable[[Caller, AdvanceClock], None] | None = None
         self.on_commit: list[Callable[[Rows, list[int]], None]] = []
+        self.on_stage: list[StageTold] = []
+        self.on_settled: list[SettledTold] = []
 
     # Life
 
@@ -179,6 +186,10 @@ class Ledger:
         return [outcome for future in futures for outcome in future.result()]
 
     @property
+    def cache(self) -> WalletCache:
+        return self._cache
+
+    @property
     def waiting(self) -> int:
         """How many commands wait for the writer."""
         return self._queued
@@ -207,7 +218,9 @@ class Ledger:
                 self._wake.notify()
                 return
         refusal = Overloaded(retry_after_ms=RETRY_AFTER_MS)
-        deliver([Outcome(None, refusal, 0)] * len(commands))
+        outcomes = [Outcome(None, refusal, 0)] * len(commands)
+        self._tell_settled([(caller, command) for command in commands], outcomes)
+        deliver(outcomes)
 
     def _advance_clock(
         self,
@@ -239,11 +252,29 @@ class Ledger:
                 return
             items = [(each.caller, command) for each in waiting for command in each.commands]
             outcomes = self._settle(items)
+            self._tell_settled(items, outcomes)
             start = 0
             for each in waiting:
                 end = start + len(each.commands)
                 each.deliver(outcomes[start:end])
                 start = end
+
+    def _tell_stage(
+        self, stage: Literal["decide", "commit"], items: Sequence[Item], seconds: float
+    ) -> None:
+        try:
+            for told in self.on_stage:
+                told(stage, items, seconds)
+        except Exception:
+            # Whoever watches is no part of the decision.
+            logger.exception("a watcher failed")
+
+    def _tell_settled(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
+        try:
+            for told in self.on_settled:
+                told(items, outcomes)
+        except Exception:
+            logger.exception("a watcher failed")
 
     def _take(self) -> list[_Waiting]:
         with self._wake:
@@ -320,19 +351,23 @@ class Ledger:
 
         def decide(cursor: Cursor[Any]) -> Rows:
             nonlocal last_rows
+            began = time.perf_counter()
             log = _OpenLog(self._reader, cursor, tails)
             batch = Batch(log, self._cache, self._assets, self._clock)
             made.append(batch)
             decided.extend(self._decide(batch, items, looked_up, tries > TRIES_WITHOUT_LOCK))
             last_rows = batch.rows(self._codec)
+            self._tell_stage("decide", items, time.perf_counter() - began)
             return last_rows
 
+        began = time.perf_counter()
         try:
             if tries > TRIES_WITHOUT_LOCK:
                 positions = self._recorder.append(Rows(), decide=decide)
             else:
                 with self._cursor() as cursor:
                     rows = decide(cursor)
+                began = time.perf_counter()
                 positions = self._recorder.append(rows) if rows else []
         except CommitUnknown:
             positions = self._find_out(last_rows, made)
@@ -341,6 +376,8 @@ class Ledger:
                 batch.forget()
             raise
         (batch,) = made
+        if positions:
+            self._tell_stage("commit", items, time.perf_counter() - began)
         try:
             batch.keep()
             self._snapshots.weigh(batch, last_rows, tails)

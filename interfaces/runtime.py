@@ -29,8 +29,10 @@ from application.storage.shard import FIRST_SHARD
 from application.tenants import open_tenant
 from domain import identity
 from interfaces.keys.secret import derived_secret, server_secret
+from interfaces.metrics import Metrics
 from interfaces.settings import Settings, SettingsError
 from projections.engine import ProjectionEngine
+from projections.holds import open_holds
 from projections.models import read_models
 from projections.queries import LISTED_MODELS, ReadModels
 
@@ -55,6 +57,7 @@ class Runtime:
         self.clock = clock
         self.server: EmbeddedServer | None = None
         self.tenant_id = identity.tenant_id(FIRST_TENANT)
+        self.metrics = Metrics()
         self._closing = ExitStack()
         self._stop = threading.Event()
         self._acknowledged = _Acknowledged()
@@ -64,6 +67,7 @@ class Runtime:
         self.reader: Reader
         self.read_models: ReadModels
         self.engine: ProjectionEngine
+        self.projection_pool: Pool
         self.due_work: DueWork
 
     @classmethod
@@ -106,7 +110,7 @@ class Runtime:
         self._closing.callback(recorder.datastore.close)
         self._open_tenant(recorder)
         app = self._pool(logins["app"], "app", 16)
-        proj = self._pool(logins["proj"], "proj", 4)
+        proj = self.projection_pool = self._pool(logins["proj"], "proj", 4)
         for login in (logins["log"], logins["app"], logins["proj"]):
             with login.connect() as connection:
                 check_isolation(connection, [FIRST_SHARD.schema, "counterfoil"])
@@ -125,6 +129,10 @@ class Runtime:
         )
         self.ledger = Ledger(recorder, self.clock)
         self.ledger.on_commit += [self._acknowledged.note, self._changes.tell]
+        self.metrics.watch_writer(self.ledger)
+        self.metrics.watch_database(
+            self.engine.health, partial(open_holds, proj, FIRST_SHARD.schema)
+        )
         self.due_work = DueWork(
             self.ledger,
             self.reader,

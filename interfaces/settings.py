@@ -167,6 +167,12 @@ class Settings(BaseSettings):
         le=65_535,
         description="The port that `serve` listens on; 0 takes a free one.",
     )
+    metrics_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
+        default=None,
+        description="What a reader of /metrics has to send as Authorization: Bearer <key>, 16 "
+        "characters or more. None: whoever reaches the port may read them; they name no tenant "
+        "and no customer, but tell the ledger's total volume.",
+    )
     log_url: Connection | None = Field(
         default=None,
         description="The connection of the log's writer, where DATABASE_URL may not make roles. "

@@ -19,6 +19,7 @@ from psycopg.sql import SQL, Identifier
 
 from projections import positions
 from projections.database import Connection, Connections
+from projections.lag import LogEnd
 from projections.log import Decode, LogBatch, LogReader
 from projections.read_model import ReadModel
 from projections.rebuild import Rebuild
@@ -45,7 +46,7 @@ class Stopped:
 @dataclass(frozen=True, slots=True)
 class Health:
     """behind_events: at most so many, since positions may have gaps. behind_seconds: since
-    the read model was last seen at the log's end.
+    something was first seen that the read model has not folded yet.
     """
 
     projection: str
@@ -88,7 +89,7 @@ class ProjectionEngine:
         self._stopped: dict[str, Stopped] = {}
         self._runs = 0
         self.trouble: str | None = None
-        self._last_at_end = dict.fromkeys(self._models, monotonic())
+        self._log_end = LogEnd()
 
     # Running
 
@@ -153,8 +154,9 @@ class ProjectionEngine:
             limit = min((each for each in running.values() if each > start), default=None)
             with self._connections.connection() as connection:
                 batch = self._reader.batch(connection, start, limit, self._batch_size)
+                if batch.rows:
+                    self._log_end.seen(self._reader.head(connection), monotonic())
             if not batch.rows and limit is None:
-                self._last_at_end.update(dict.fromkeys(running, monotonic()))
                 return None
             for name, position in running.items():
                 if position == start:
@@ -214,12 +216,14 @@ class ProjectionEngine:
             at = positions.read(connection, self._location, self._models)
             end = self._reader.head(connection)
         now = monotonic()
+        self._log_end.seen(end, now)
+        self._log_end.forget_before(min(at.values(), default=0))
         return [
             Health(
                 name,
                 at[name],
                 max(0, end - at[name]),
-                now - self._last_at_end[name] if at[name] < end else 0.0,
+                self._log_end.behind_seconds(at[name], now),
                 self._stopped.get(name),
             )
             for name in self._models

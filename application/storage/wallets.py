@@ -18,13 +18,19 @@ class WalletCache:
         self._capacity = capacity
         self._weight = 0
         self._wallets: OrderedDict[str, tuple[Wallet, int]] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
 
     def __len__(self) -> int:
         return len(self._wallets)
 
     def get(self, wallet_id: str) -> Wallet | None:
         entry = self._wallets.get(wallet_id)
-        return entry[0] if entry is not None else None
+        if entry is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        return entry[0]
 
     def keep(self, wallets: Iterable[Wallet]) -> None:
         """Keep wallets as committed; the least recently used make room."""

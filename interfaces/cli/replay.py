@@ -56,7 +56,7 @@ def replayed(runtime: Runtime, *, quiet: bool) -> ReplayReport:
     positions = runtime.engine.positions()
     with progress_bar("Replaying the log", max(positions.values()), quiet=quiet) as reached:
         return replay_log(
-            runtime.engine._connections,  # noqa: SLF001 - to be a part of Runtime
+            runtime.projection_pool,
             EventCodec().decode,
             read_models(),
             progress=lambda position, _end: reached(position),

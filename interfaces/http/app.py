@@ -21,7 +21,7 @@ from interfaces.http.graphql_http import LARGEST_BODY, GraphqlEndpoint
 from interfaces.http.graphql_ws import GraphqlSocket, SocketLimits
 from interfaces.http.health import CheckReadiness, healthz, readyz
 from interfaces.http.operations import Operations
-from interfaces.http.request_log import RequestLog
+from interfaces.http.request_log import ObserveRequest, RequestLog
 from interfaces.http.responses import json_response
 from interfaces.keys.keyring import Keyring
 
@@ -36,10 +36,12 @@ def create_app(
     lifespan: Lifespan[Starlette] | None = None,
     socket_limits: SocketLimits | None = None,
     more_routes: Sequence[BaseRoute] = (),
+    observe: ObserveRequest | None = None,
 ) -> Starlette:
     """Return the application.
 
     lifespan: opens what the operations need and closes it after the last request.
+    observe: told of each request once it is over.
     """
     routes: list[BaseRoute] = [
         Route("/graphql", BodyLimit(GraphqlEndpoint(operations, keyring), LARGEST_BODY)),
@@ -52,7 +54,7 @@ def create_app(
     paths = [route.path for route in routes if isinstance(route, Route)]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(RequestLog, paths=paths)],
+        middleware=[Middleware(RequestLog, paths=paths, observe=observe)],
         exception_handlers={HTTPException: _as_json},
         lifespan=lifespan,
     )

@@ -11,12 +11,13 @@ from starlette.types import Lifespan
 from application.caller import Caller
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.view import run, schema
+from interfaces.http import metrics_page, usage_ingest
 from interfaces.http.app import create_app
 from interfaces.http.asker import Asker
 from interfaces.http.gate import Gate, Passage
 from interfaces.http.health import CheckReadiness
 from interfaces.http.operations import Operations
-from interfaces.http.usage_ingest import PATH, UsageEndpoint
+from interfaces.http.usage_ingest import UsageEndpoint
 from interfaces.keys.keyring import Keyring
 
 if TYPE_CHECKING:
@@ -50,5 +51,20 @@ def ledger_app(
         make_context=context,
         gate=Gate(schema._schema),  # noqa: SLF001 - strawberry has no public way to it
     )
-    usage = Route(PATH, UsageEndpoint(runtime, keyring))
-    return create_app(operations, keyring, check_readiness, lifespan=lifespan, more_routes=[usage])
+    return create_app(
+        operations,
+        keyring,
+        check_readiness,
+        lifespan=lifespan,
+        more_routes=[
+            Route(usage_ingest.PATH, UsageEndpoint(runtime, keyring)),
+            metrics_route(runtime),
+        ],
+        observe=runtime.metrics.observe_request,
+    )
+
+
+def metrics_route(runtime: Runtime) -> Route:
+    """Return where this process tells its figures."""
+    page = metrics_page.metrics_page(runtime.metrics.exposition, runtime.settings.metrics_key)
+    return Route(metrics_page.PATH, page, methods=["GET"])

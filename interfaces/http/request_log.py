@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from time import perf_counter
 
 import structlog
@@ -15,18 +15,25 @@ from interfaces.http.responses import json_response
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+ObserveRequest = Callable[[str, str, int | None, float], None]
+"""Of method, route, status (none: no answer was begun) and seconds."""
+
 _log = structlog.get_logger()
 
 
 class RequestLog:
     """Gives each request its id, and notes it. Handlers leave the key's hint in the state.
 
-    paths: those that are logged as they are; any other might hold anything.
+    paths: those that are logged as they are; any other might hold anything. observe: told
+    of each request once it is over.
     """
 
-    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, paths: Collection[str], observe: ObserveRequest | None = None
+    ) -> None:
         self._app = app
         self._paths = frozenset(paths)
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -55,13 +62,19 @@ class RequestLog:
                 answer = json_response(internal_error(request_id), 500)
                 await answer(scope, receive, noting)
         finally:
-            method, path = scope.get("method", "WEBSOCKET"), scope["path"]
+            method = scope.get("method", "WEBSOCKET")
+            if method not in _METHODS and method != "WEBSOCKET":
+                method = "OTHER"
+            path = scope["path"] if scope["path"] in self._paths else "other"
+            seconds = perf_counter() - began
             _log.info(
                 "request",
-                method=method if method in _METHODS or method == "WEBSOCKET" else "OTHER",
-                path=path if path in self._paths else "other",
+                method=method,
+                path=path,
                 status=status,
-                ms=round((perf_counter() - began) * 1000, 1),
+                ms=round(seconds * 1000, 1),
                 request_id=request_id,
                 key=state.get("key"),
             )
+            if self._observe is not None:
+                self._observe(method, path, status, seconds)

@@ -124,7 +124,9 @@ class _Batch:
             else:
                 self._taken = True
         self._taken = self._taken or len(commands) < len(items)
-        self._results += [result for result in results if result is not None]
+        decided = [result for result in results if result is not None]
+        self._runtime.metrics.count_ingested(result["outcome"] for result in decided)
+        self._results += decided
 
     def _scales(self, outcomes: list[Outcome]) -> dict[str, int]:
         keys = {
