@@ -41,6 +41,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "TEST_CLOCK": "2026-01-31T10:30:00+01:00",
         "LOG_LEVEL": "WARNING",
         "PG_VERSION": "16",
+        "METRICS_KEY": "a-key-of-16-chars",
         "HOST": "::1",
         "PORT": "0",
         "LOG_URL": "postgresql://log@db/ledger",
