@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.aggregate import Event
 from domain.claims import Claimed
-from domain.customers.customer import CustomerCreated
+from domain.customers.customer import CustomerCreated, CustomerUpdated
 from domain.grants import events as grants
 from domain.money.asset import AssetDefined, ExchangeRateSet
 from domain.tenancy.tenant import ClockAdvanced, TenantConfigured, TenantOpened
@@ -18,6 +18,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     AssetDefined,
     ExchangeRateSet,
     CustomerCreated,
+    CustomerUpdated,
     Claimed,
     wallet.WalletOpened,
     wallet.AccountOpened,
@@ -37,6 +38,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     wallet.OverageSettled,
     wallet.LimitSet,
     wallet.ModeChanged,
+    wallet.TimezoneSet,
     wallet.WalletFrozen,
     wallet.WalletUnfrozen,
     grants.GrantIssued,

@@ -62,6 +62,7 @@ def wallet_of(
         rows[0].frozen,
         tuple(_account_state(account, open_grants) for account in accounts),
         tuple(_open_hold(HOLDS.row_of(hold)) for hold in holds),
+        "UTC",
     )
     return Wallet.restored(wallet_id, 1, _LONG_AGO, state)
 

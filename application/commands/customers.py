@@ -10,13 +10,14 @@ from application.commands.requests import (
     SetOverageLimit,
     SetWalletMode,
     UnfreezeWallet,
+    UpdateCustomer,
 )
 from application.work import Work
 from domain import identity
 from domain.aggregate import create
 from domain.claims import difference
-from domain.customers.customer import Customer, CustomerCreated
-from domain.refusals import IdempotencyConflict
+from domain.customers.customer import Customer, CustomerCreated, CustomerUpdated
+from domain.refusals import IdempotencyConflict, NotFound
 from domain.wallet.events import WalletOpened
 from domain.wallet.wallet import Wallet
 
@@ -31,7 +32,8 @@ def create_customer(work: Work, command: CreateCustomer) -> CustomerAnswer:
         "metadata": command.metadata or None,
     }
     if before is not None:
-        was = {**before.private, "timezone": before.timezone, "mode": before.first_mode}
+        first = before.created
+        was = {**first.private, "timezone": first.timezone, "mode": first.mode}
         now = {**private, "timezone": command.timezone, "mode": command.mode}
         differs = difference(was, now)
         if differs is not None:
@@ -50,9 +52,24 @@ def create_customer(work: Work, command: CreateCustomer) -> CustomerAnswer:
         private,
     )
     create(Customer, created, work.log)
-    opened = WalletOpened(wallet_id, 1, at, customer_id, command.mode)
+    opened = WalletOpened(wallet_id, 1, at, customer_id, command.mode, command.timezone)
     work.batch.admit(create(Wallet, opened, work.log))
     return CustomerAnswer(customer_id)
+
+
+def update_customer(work: Work, command: UpdateCustomer) -> CustomerAnswer:
+    """Change what is said of a customer. The same again writes nothing. Raises NotFound."""
+    customer = work.stream(Customer, work.customer_id(command.customer))
+    if customer is None:
+        raise NotFound(what="customer", key=command.customer)
+    timezone = customer.timezone if command.timezone is None else command.timezone
+    private = {**customer.private, **command.private}
+    if (timezone, private) != (customer.timezone, customer.private):
+        wallet = work.wallet(customer.id)
+        at = max(wallet.time(work.now), customer.recorded_at)
+        customer.record(CustomerUpdated(customer.id, customer.version + 1, at, timezone, private))
+        wallet.set_timezone(timezone, at)
+    return CustomerAnswer(customer.id)
 
 
 def set_wallet_mode(work: Work, command: SetWalletMode) -> WalletAnswer:

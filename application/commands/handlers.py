@@ -24,6 +24,7 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     requests.DefineAsset: assets.define_asset,
     requests.SetExchangeRate: assets.set_exchange_rate,
     requests.CreateCustomer: customers.create_customer,
+    requests.UpdateCustomer: customers.update_customer,
     requests.SetWalletMode: customers.set_wallet_mode,
     requests.SetOverageLimit: customers.set_overage_limit,
     requests.FreezeWallet: customers.freeze_wallet,

@@ -80,6 +80,25 @@ class CreateCustomer:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateCustomer:
+    """timezone: None leaves it. private: of name, email and metadata what is said, None
+    takes it away.
+    """
+
+    customer: str
+    timezone: str | None
+    private: dict[str, Any]
+
+    def check(self) -> None:
+        checks.identifier(self.customer, "id")
+        if self.timezone is not None:
+            checks.zone(self.timezone, "timezone")
+        checks.optional_name(self.private.get("name"), "name")
+        checks.optional_name(self.private.get("email"), "email")
+        checks.properties(self.private.get("metadata"), "metadata")
+
+
+@dataclass(frozen=True, slots=True)
 class SetWalletMode:
     customer: str
     mode: WalletMode
@@ -392,6 +411,7 @@ Command = (
     DefineAsset
     | SetExchangeRate
     | CreateCustomer
+    | UpdateCustomer
     | SetWalletMode
     | SetOverageLimit
     | FreezeWallet

@@ -37,9 +37,21 @@ class WalletOpened(WalletEvent):
     TOPIC: ClassVar[str] = "wallet.opened"
     customer_id: str
     mode: WalletMode
+    timezone: str
 
     def apply(self, aggregate: Wallet) -> None:
-        aggregate.open(self.customer_id, self.mode)
+        aggregate.open(self.customer_id, self.mode, self.timezone)
+
+
+@dataclass(frozen=True)
+class TimezoneSet(WalletEvent):
+    """The customer's zone; cycles that run keep the bounds they have."""
+
+    TOPIC: ClassVar[str] = "wallet.timezone_set"
+    timezone: str
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.timezone = self.timezone
 
 
 @dataclass(frozen=True)

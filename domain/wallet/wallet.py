@@ -54,6 +54,7 @@ from domain.wallet.events import (
     Part,
     Range,
     RevocationCause,
+    TimezoneSet,
     UsageDebited,
     UsageObserved,
     WalletFrozen,
@@ -86,6 +87,7 @@ class WalletState:
     frozen: bool
     accounts: tuple[AccountState, ...]
     holds: tuple[OpenHold, ...]
+    timezone: str
 
 
 class _Tally:
@@ -109,6 +111,7 @@ class Wallet(Aggregate):
     TOPIC = "wallet"
     customer_id: str
     mode: WalletMode
+    timezone: str
     frozen: bool
     accounts: dict[str, Account]
     holds: dict[str, OpenHold]
@@ -117,9 +120,10 @@ class Wallet(Aggregate):
 
     # Folding
 
-    def open(self, customer_id: str, mode: WalletMode) -> None:
+    def open(self, customer_id: str, mode: WalletMode, timezone: str) -> None:
         self.customer_id = customer_id
         self.mode = mode
+        self.timezone = timezone
         self.frozen = False
         self.accounts = {}
         self.holds = {}
@@ -614,6 +618,10 @@ class Wallet(Aggregate):
         if mode != self.mode:
             self.record(ModeChanged(self.id, self.next_version(), at, mode))
 
+    def set_timezone(self, timezone: str, at: datetime) -> None:
+        if timezone != self.timezone:
+            self.record(TimezoneSet(self.id, self.next_version(), at, timezone))
+
     def freeze(self, reason: str, at: datetime) -> None:
         if not self.frozen:
             self.record(WalletFrozen(self.id, self.next_version(), at, {"reason": reason}))
@@ -734,6 +742,7 @@ class Wallet(Aggregate):
             self.frozen,
             tuple(account.state() for account in self.accounts.values()),
             tuple(self.holds.values()),
+            self.timezone,
         )
 
     @classmethod
@@ -741,7 +750,7 @@ class Wallet(Aggregate):
         """Return the wallet that a snapshot kept."""
         wallet = cls.__new__(cls)
         wallet.__base_init__(wallet_id, version, at)
-        wallet.open(state.customer_id, state.mode)
+        wallet.open(state.customer_id, state.mode, state.timezone)
         wallet.frozen = state.frozen
         for account in state.accounts:
             wallet.accounts[account.asset] = Account.restored(account, wallet.due)

@@ -12,6 +12,7 @@ from application.commands.answers import ClockAnswer
 from domain.refusals import InvalidInput
 from interfaces.graphql.commands import perform, perform_each, submit
 from interfaces.graphql.context import Info
+from interfaces.graphql.customer_mutations import CustomerMutations
 from interfaces.graphql.errors import bad_input
 from interfaces.graphql.fields import answering, field
 from interfaces.graphql.inputs import (
@@ -49,7 +50,7 @@ LARGEST_BATCH = 1_000
 
 
 @strawberry.type
-class Mutation:
+class Mutation(CustomerMutations):
     @answering(DefineAssetResult)
     async def define_asset(self, info: Info, *, input: AssetInput) -> object:
         return await perform(info, input.command)

@@ -27,6 +27,10 @@ CreateCustomerResult = Annotated[
     Customer | InvalidInput | IdempotencyConflict | Overloaded,
     strawberry.union("CreateCustomerResult"),
 ]
+UpdateCustomerResult = Annotated[
+    Customer | InvalidInput | NotFound | Overloaded,
+    strawberry.union("UpdateCustomerResult"),
+]
 DefineAssetResult = Annotated[
     Asset | InvalidInput | NotFound | IdempotencyConflict | Overloaded,
     strawberry.union("DefineAssetResult"),
