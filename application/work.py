@@ -162,6 +162,11 @@ class Batch:
         aggregate.write_to(self.decided)
         return aggregate
 
+    def next_version(self, stream_id: str) -> int:
+        """Return the version of a stream's next event, however long it is."""
+        latest = self.log.versions((stream_id,)).get(stream_id, 0)
+        return latest + len(self._own(stream_id)) + 1
+
     def _own(self, stream_id: str) -> list[Event]:
         for event in self.decided[self._pending_at :]:
             self._pending.setdefault(event.originator_id, []).append(event)
@@ -295,6 +300,9 @@ class Work:
     def looked_up(self, stream_id: str) -> list[Event]:
         self.batch.look_up(self.tenant_id, (stream_id,))
         return self.batch.known(stream_id)
+
+    def next_version(self, stream_id: str) -> int:
+        return self.batch.next_version(stream_id)
 
     def stream(self, aggregate_class: type[A], stream_id: str) -> A | None:
         return self.batch.stream(aggregate_class, self.tenant_id, stream_id)

@@ -6,6 +6,10 @@ from domain.aggregate import Event
 from domain.claims import Claimed
 from domain.customers.customer import CustomerCreated, CustomerUpdated
 from domain.grants import events as grants
+from domain.invoicing import billing
+from domain.invoicing import events as invoices
+from domain.invoicing.numbers import NumberTaken
+from domain.invoicing.seller import SellerSet
 from domain.money.asset import AssetDefined, ExchangeRateSet
 from domain.tenancy.tenant import ClockAdvanced, TenantConfigured, TenantOpened
 from domain.usage import events as usage
@@ -36,6 +40,9 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     wallet.HoldLapsed,
     wallet.ChargeReversed,
     wallet.OverageSettled,
+    wallet.OverageInvoiced,
+    wallet.OverageUninvoiced,
+    wallet.OveragePaid,
     wallet.LimitSet,
     wallet.ModeChanged,
     wallet.TimezoneSet,
@@ -60,6 +67,23 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     usage.AuthorizationReleased,
     usage.ChargeRefunded,
     usage.HoldOpened,
+    SellerSet,
+    billing.BillingOpened,
+    billing.BillingDetailsSet,
+    billing.PaymentTermsSet,
+    billing.TaxRateSet,
+    billing.DocumentBilled,
+    billing.DocumentVoided,
+    billing.CreditKept,
+    billing.CreditUsed,
+    NumberTaken,
+    invoices.InvoiceIssued,
+    invoices.InvoicePaid,
+    invoices.InvoiceCredited,
+    invoices.InvoiceCreditMoved,
+    invoices.InvoiceVoided,
+    invoices.InvoiceGivenUp,
+    invoices.CreditNoteIssued,
 )
 
 BY_TOPIC: dict[str, type[Event]] = {cls.__dict__["TOPIC"]: cls for cls in EVENT_CLASSES}

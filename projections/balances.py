@@ -1,7 +1,8 @@
 """Read model `balances`: wallets, their accounts, every grant and every hold.
 
 Tables: wallets, accounts, grants, holds. Events: the wallet's stream and nothing else, all
-of it but UsageObserved, which moves nothing. Units are the asset's smallest.
+of it but UsageObserved and what puts overage on invoices, which move nothing. Units are the
+asset's smallest.
 
 A grant's status is the wallet's word: PENDING, ACTIVE, EXHAUSTED (nothing is left and
 nothing took the rest), LAPSED, VOIDED, REFUNDED. What is available depends on the time
@@ -32,6 +33,7 @@ from domain.wallet.events import (
     HoldReleased,
     LimitSet,
     ModeChanged,
+    OveragePaid,
     OverageSettled,
     Part,
     Range,
@@ -57,7 +59,9 @@ class WalletRow:
 
 @dataclass(slots=True)
 class AccountRow:
-    """incurred: all overage there ever was; repaid by grants; forgiven by refunds."""
+    """incurred: all overage there ever was; repaid by grants; forgiven by refunds; paid by
+    invoices or credited on them.
+    """
 
     tenant: str
     wallet_id: str
@@ -72,11 +76,12 @@ class AccountRow:
     incurred: int
     repaid: int
     forgiven: int
+    paid: int
     overage_limit: int | None
 
     @property
     def owed(self) -> int:
-        return self.incurred - self.repaid - self.forgiven
+        return self.incurred - self.repaid - self.forgiven - self.paid
 
 
 @dataclass(slots=True)
@@ -129,7 +134,7 @@ ACCOUNTS = Table(
     "accounts",
     AccountRow,
     3,
-    "uuid uuid text integer units units units units units units units units units units",
+    "uuid uuid text integer units units units units units units units units units units units",
 )
 GRANTS = Table(
     "grants",
@@ -206,7 +211,7 @@ def _open(state: State, tenant: str, event: WalletOpened) -> None:
 def _open_account(state: State, tenant: str, event: AccountOpened) -> None:
     wallet_id = event.originator_id
     state.accounts[wallet_id, event.asset] = AccountRow(
-        tenant, wallet_id, event.asset, event.scale, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+        tenant, wallet_id, event.asset, event.scale, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     )
 
 
@@ -300,6 +305,10 @@ def _repay(state: State, _: str, event: OverageSettled) -> None:
     state.burn(account, ((event.grant_id, event.units),))
 
 
+def _pay_overage(state: State, _: str, event: OveragePaid) -> None:
+    state.accounts[event.originator_id, event.asset].paid += event.units
+
+
 def _length(incurred: Range | None) -> int:
     return incurred[1] - incurred[0] if incurred else 0
 
@@ -382,6 +391,7 @@ _FOLD: dict[type[Event], Callable[[State, str, Any], None]] = {
     HoldLapsed: _lapse_hold,
     ChargeReversed: _reverse,
     OverageSettled: _repay,
+    OveragePaid: _pay_overage,
     LimitSet: _set_limit,
     ModeChanged: _change_mode,
     WalletFrozen: _freeze,

@@ -38,6 +38,7 @@ from domain.wallet.events import (
     HoldLapsed,
     HoldPlaced,
     HoldReleased,
+    OveragePaid,
     OverageSettled,
     Part,
     Range,
@@ -236,6 +237,13 @@ def _repay(state: State, tenant: str, position: int, event: OverageSettled) -> N
     )  # fmt: skip
 
 
+def _pay_overage(state: State, tenant: str, position: int, event: OveragePaid) -> None:
+    _write(
+        state, _place(tenant, position, event), "REPAYMENT", event.units,
+        "Overage settled on an invoice", owed=-event.units,
+    )  # fmt: skip
+
+
 # Holds
 
 
@@ -354,6 +362,7 @@ _FOLD: dict[type[Event], Callable[[State, str, int, Any], None]] = {
     HoldLapsed: _lapse_hold,
     ChargeReversed: _refund,
     OverageSettled: _repay,
+    OveragePaid: _pay_overage,
     ChargeSettled: _settle,
     ChargeAuthorized: _authorize,
     ChargeCaptured: _settle_hold,

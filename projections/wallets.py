@@ -72,7 +72,7 @@ def _account_state(account: AccountRow, grants: list[OpenGrant]) -> AccountState
     return AccountState(
         account.asset, account.scale, account.granted, account.burned, account.expired,
         account.revoked, account.held, account.uncovered_held, account.incurred, owed,
-        account.overage_limit,
+        (), account.overage_limit,
         tuple(grant for grant in grants if grant.terms.asset == account.asset),
     )  # fmt: skip
 

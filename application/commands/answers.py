@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.invoicing.credit_note import CreditNote
+from domain.invoicing.invoice import Invoice
+from domain.invoicing.parties import Party
 from domain.usage.charge import UsageCharge
 
 
@@ -64,6 +67,23 @@ class ClockAnswer:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class InvoiceAnswer:
+    invoice: Invoice
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteAnswer:
+    credit_note: CreditNote
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SellerAnswer:
+    party: Party
+
+
 Answer = (
     ChargeAnswer
     | HoldAnswer
@@ -73,4 +93,7 @@ Answer = (
     | AssetAnswer
     | AdjustmentAnswer
     | ClockAnswer
+    | InvoiceAnswer
+    | CreditNoteAnswer
+    | SellerAnswer
 )

@@ -112,7 +112,10 @@ def _overage(
     """Return what of the overage is still owed, and the grants that repaid the rest."""
     if parts.overage is None:
         return (), ()
-    forgiven = overage.common(wallet.accounts[charge.asset].owed, parts.overage)
+    account = wallet.accounts[charge.asset]
+    forgiven = overage.common(account.owed, parts.overage)
+    if overage.common(account.invoiced, parts.overage):
+        raise _invoiced(charge)
     if overage.length(forgiven) == parts.overage[1] - parts.overage[0]:
         return forgiven, ()
     repaid = [
@@ -120,7 +123,18 @@ def _overage(
         for repayment in reversed(work.repayments(wallet))
         if repayment.asset == charge.asset
     ]
+    returned_units = sum(units for _, units in repaid)
+    if overage.length(forgiven) + returned_units < parts.overage[1] - parts.overage[0]:
+        raise _invoiced(charge)
     return forgiven, tuple((grant_id, units) for grant_id, units in repaid if units)
+
+
+def _invoiced(charge: UsageCharge) -> InvalidState:
+    return InvalidState(
+        state="INVOICED",
+        reason=f"overage of charge {charge.id} is on an invoice: issue a credit note on it, "
+        "or void it while it is unpaid",
+    )
 
 
 def _returns(

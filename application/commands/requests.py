@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from application.commands import checks
+from application.commands.invoice_requests import InvoiceCommand
 from domain.grants.events import GrantSource, Recognition
 from domain.refusals import InvalidInput
 from domain.wallet.events import WalletMode
@@ -430,4 +431,5 @@ Command = (
     | AdvanceClock
     | ConfigureTenant
     | RunDueWork
+    | InvoiceCommand
 )

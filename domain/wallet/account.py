@@ -33,6 +33,7 @@ class AccountState:
     uncovered_held_units: int
     incurred_units: int
     owed: tuple[Range, ...]
+    invoiced: tuple[Range, ...]
     limit_units: int | None
     grants: tuple[OpenGrant, ...]
 
@@ -53,6 +54,7 @@ class Account:
         "grants",
         "held_units",
         "incurred_units",
+        "invoiced",
         "limit_units",
         "owed",
         "owed_units",
@@ -74,6 +76,7 @@ class Account:
         self.held_units = self.uncovered_held_units = self.pending_units = 0
         self.incurred_units = self.owed_units = 0
         self.owed: list[Range] = []
+        self.invoiced: list[Range] = []
         self.limit_units: int | None = 0
         self.usable: dict[Scope, int] = {}
         self.queues: dict[Scope, list[tuple[BurnKey, OpenGrant]]] = {}
@@ -122,6 +125,14 @@ class Account:
             for grant in grants
             if grant.status == "ACTIVE" and not grant.pays_at(occurred_at, at)
         )
+
+    def invoiced_units(self) -> int:
+        """Of what is owed, what is on an invoice that is not paid yet."""
+        return overage.length(self.invoiced)
+
+    def unbilled(self) -> list[Range]:
+        """Of what is owed, what is on no invoice."""
+        return overage.without(self.owed, self.invoiced)
 
     # Folding
 
@@ -212,8 +223,7 @@ class Account:
             self.held_units -= units
 
     def reverse(self, forgiven: tuple[Range, ...], returned: Iterable[GrantReturn]) -> None:
-        self.owed = overage.without(self.owed, forgiven)
-        self.owed_units -= overage.length(forgiven)
+        self._no_longer_owe(forgiven)
         for part in returned:
             if part.reopened is not None:
                 self._reopen(part)
@@ -223,11 +233,25 @@ class Account:
             self._move(grant, part.units, 0)
 
     def repay(self, grant_id: str, units: int, ranges: tuple[Range, ...]) -> None:
-        self.owed = overage.without(self.owed, ranges)
-        self.owed_units -= units
+        self._no_longer_owe(ranges)
         self._burn(self.grants[grant_id], units, 0)
 
+    def invoice(self, ranges: Iterable[Range]) -> None:
+        self.invoiced = overage.joined(self.invoiced, ranges)
+
+    def uninvoice(self, ranges: Iterable[Range]) -> None:
+        self.invoiced = overage.without(self.invoiced, ranges)
+
+    def pay_overage(self, ranges: tuple[Range, ...]) -> None:
+        self._no_longer_owe(ranges)
+
     # Inside
+
+    def _no_longer_owe(self, ranges: tuple[Range, ...]) -> None:
+        self.owed = overage.without(self.owed, ranges)
+        self.owed_units = overage.length(self.owed)
+        if self.invoiced:
+            self.invoiced = overage.without(self.invoiced, ranges)
 
     def _burn(self, grant: OpenGrant, units: int, pinned_units: int) -> None:
         grant.burned_units += units
@@ -353,6 +377,7 @@ class Account:
             self.uncovered_held_units,
             self.incurred_units,
             tuple(self.owed),
+            tuple(self.invoiced),
             self.limit_units,
             tuple(self.grants.values()),
         )
@@ -369,6 +394,7 @@ class Account:
         account.incurred_units = state.incurred_units
         account.owed = list(state.owed)
         account.owed_units = overage.length(state.owed)
+        account.invoiced = list(state.invoiced)
         account.limit_units = state.limit_units
         for kept in state.grants:
             grant = OpenGrant(

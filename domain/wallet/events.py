@@ -315,6 +315,46 @@ class OverageSettled(WalletEvent):
 
 
 @dataclass(frozen=True)
+class OverageInvoiced(WalletEvent):
+    """These ranges are on an invoice now: still owed, but no grant repays them."""
+
+    TOPIC: ClassVar[str] = "wallet.overage_invoiced"
+    asset: str
+    invoice_id: str
+    ranges: tuple[Range, ...]
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].invoice(self.ranges)
+
+
+@dataclass(frozen=True)
+class OverageUninvoiced(WalletEvent):
+    """The invoice was voided: what is still owed of these ranges is unbilled again."""
+
+    TOPIC: ClassVar[str] = "wallet.overage_uninvoiced"
+    asset: str
+    invoice_id: str
+    ranges: tuple[Range, ...]
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].uninvoice(self.ranges)
+
+
+@dataclass(frozen=True)
+class OveragePaid(WalletEvent):
+    """A payment or a credit note of the invoice: these ranges are no longer owed."""
+
+    TOPIC: ClassVar[str] = "wallet.overage_paid"
+    asset: str
+    invoice_id: str
+    units: int
+    ranges: tuple[Range, ...]
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].pay_overage(self.ranges)
+
+
+@dataclass(frozen=True)
 class LimitSet(WalletEvent):
     """How far overage may go in CONTROL; None: without limit."""
 

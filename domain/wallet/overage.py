@@ -37,6 +37,12 @@ def common(owed: Iterable[Range], within: Range) -> tuple[Range, ...]:
     return tuple((start, end) for start, end in cut if start < end)
 
 
+def within(owed: Iterable[Range], ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """Return what of `ranges` is owed."""
+    kept = list(owed)
+    return tuple(part for each in ranges for part in common(kept, each))
+
+
 def without(owed: Iterable[Range], gone: Iterable[Range]) -> list[Range]:
     """Return what is owed once `gone` is not."""
     rest = list(owed)
@@ -49,3 +55,16 @@ def without(owed: Iterable[Range], gone: Iterable[Range]) -> list[Range]:
                 kept.append((max(start, gone_end), end))
         rest = kept
     return rest
+
+
+def joined(ranges: Iterable[Range], more: Iterable[Range]) -> list[Range]:
+    """Return both in order, adjoining ones merged. They do not overlap."""
+    merged: list[Range] = []
+    for each in sorted([*ranges, *more]):
+        add(merged, each)
+    return merged
+
+
+def covers(ranges: Iterable[Range], wanted: Iterable[Range]) -> bool:
+    """Whether all of `wanted` lies within `ranges`."""
+    return not without(wanted, ranges)

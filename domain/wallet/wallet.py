@@ -50,7 +50,10 @@ from domain.wallet.events import (
     HoldReleased,
     LimitSet,
     ModeChanged,
+    OverageInvoiced,
+    OveragePaid,
     OverageSettled,
+    OverageUninvoiced,
     Part,
     Range,
     RevocationCause,
@@ -295,16 +298,46 @@ class Wallet(Aggregate):
     def _repay_overage(self, grant: OpenGrant, at: datetime) -> None:
         terms = grant.terms
         account = self.accounts[terms.asset]
-        units = min(grant.free_units, account.owed_units)
+        unbilled = account.unbilled()
+        units = min(grant.free_units, overage.length(unbilled))
         if terms.source != "PAID" or terms.meters is not None or not units:
             return
-        ranges = overage.oldest(account.owed, units)
+        ranges = overage.oldest(unbilled, units)
         self.record(
             OverageSettled(
                 self.id, self.next_version(), at, terms.asset, terms.grant_id, units, ranges
             )
         )
         self._tell_exhausted([grant], at)
+
+    # Invoices
+
+    def invoice_overage(
+        self, asset: str, invoice_id: str, ranges: tuple[Range, ...], at: datetime
+    ) -> None:
+        """Put overage that is owed and on no invoice on one."""
+        self.record(OverageInvoiced(self.id, self.next_version(), at, asset, invoice_id, ranges))
+
+    def uninvoice_overage(
+        self, asset: str, invoice_id: str, ranges: tuple[Range, ...], at: datetime
+    ) -> None:
+        """Take what is still owed of a voided invoice off it."""
+        still = overage.within(self.accounts[asset].invoiced, ranges)
+        if still:
+            self.record(
+                OverageUninvoiced(self.id, self.next_version(), at, asset, invoice_id, still)
+            )
+
+    def pay_overage(
+        self, asset: str, invoice_id: str, ranges: tuple[Range, ...], at: datetime
+    ) -> None:
+        """No longer owe what an invoice's payment or credit note covers."""
+        paid = overage.within(self.accounts[asset].owed, ranges)
+        if paid:
+            units = overage.length(paid)
+            self.record(
+                OveragePaid(self.id, self.next_version(), at, asset, invoice_id, units, paid)
+            )
 
     # Usage
 

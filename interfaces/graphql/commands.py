@@ -113,6 +113,8 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
             return asset_of(_made(await context.loaders.asset(answer.key)))
         case answers.AdjustmentAnswer():
             return adjustment_of(answer, await context.loaders.scale(answer.asset))
+        case answers.InvoiceAnswer() | answers.CreditNoteAnswer() | answers.SellerAnswer():
+            raise AssertionError("no mutation makes documents yet")
         case answers.ClockAnswer():
             raise AssertionError("the clock answers with a time of its own")
         case never:

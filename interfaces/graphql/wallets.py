@@ -110,7 +110,7 @@ def _account_of(wallet: Wallet, key: str) -> Account:
         available=exact(account.available_units(wallet.as_of), scale),
         held=exact(account.held_units, scale),
         overage=exact(account.owed_units, scale),
-        overage_invoiced=exact(0, scale),
+        overage_invoiced=exact(account.invoiced_units(), scale),
         overage_limit=optional_exact(account.limit_units, scale),
         pending=exact(account.pending_units, scale),
         wallet=wallet,

@@ -1,0 +1,1 @@
+"""Invoices, credit notes, and what a customer still owes on them."""
