@@ -31,6 +31,11 @@ _STREAMS = {
     "grant": "the life of a credit grant; invoices and journals fold this, never the wallet's",
     "charge": "the life of a usage charge, or of the authorisation before it",
     "hold": "where a hold is kept",
+    "seller": "who sells, as documents show it",
+    "billing": "how a customer is billed, and the order of its documents",
+    "numbers": "a gapless series: the n-th event of the stream takes number n",
+    "invoice": "the life of an invoice; the journal folds this",
+    "credit_note": "the reduction of an invoice",
 }
 
 
