@@ -21,6 +21,7 @@ from application.commands.requests import (
     VoidGrant,
 )
 from domain.refusals import InsufficientFunds
+from tests.projections.documents import tell_documents
 from tests.projections.shop import Shop
 
 
@@ -33,6 +34,7 @@ def tell(shop: Shop) -> None:
     returns_to_the_dead(shop)
     grace_and_batches(shop)
     settings(shop)
+    tell_documents(shop)
 
 
 def burn_down_and_refunds(shop: Shop) -> None:
