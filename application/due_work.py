@@ -15,6 +15,7 @@ from application.commands.requests import AdvanceClock, RunDueWork
 from application.errors import NotASandbox
 from application.ledger import Ledger
 from application.reading import Reader
+from application.storage.lease import Lease
 
 DueWallets = Callable[[str, datetime, int | None], Sequence[str]]
 
@@ -30,7 +31,8 @@ class DueWork:
     """Writes what falls due.
 
     due_wallets: (tenant, until, limit) -> ids of wallets with something due, from a read
-    model. catch_up: brings that read model up to the log.
+    model. catch_up: brings that read model up to the log. lease: of the runner, where several
+    processes have one; what falls due is written once without it too, since the wallet decides.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class DueWork:
         due_wallets: DueWallets,
         catch_up: Callable[[], None],
         tenants: Callable[[], Sequence[str]],
+        lease: Lease | None = None,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
         self._due_wallets = due_wallets
         self._catch_up = catch_up
         self._tenants = tenants
+        self._lease = lease
         ledger.on_clock_advance = self.advance
 
     def advance(self, caller: Caller, command: AdvanceClock) -> None:
@@ -76,11 +80,15 @@ class DueWork:
         """Keep writing what falls due until `stop` is set."""
         while not stop.wait(INTERVAL_SECONDS):
             try:
+                if self._lease is not None and not self._lease.held():
+                    continue
                 for tenant_id in self._tenants():
                     self.run_once(tenant_id)
             except (psycopg.Error, PoolTimeout) as error:
                 # Lazily decided wallets are right without the runner; it tries again.
                 logger.warning("due work not done", error=type(error).__name__)
+        if self._lease is not None:
+            self._lease.release()
 
     def _run(
         self, caller: Caller, wallets: Sequence[str], until: datetime | None, at_once: int

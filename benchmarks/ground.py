@@ -36,7 +36,7 @@ def ledger(test_clock: datetime | None = None) -> Iterator[Runtime]:
         settings = Settings(
             data_dir=data_dir, sandbox=test_clock is not None, test_clock=test_clock
         )
-        with Runtime.open(settings, serve_projections=False) as runtime:
+        with Runtime.open(settings, tasks=()) as runtime:
             yield runtime
         EmbeddedServer(data_dir).remove()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import psycopg
 import structlog
@@ -22,11 +21,13 @@ from application.ledger import Ledger
 from application.reading import Reader
 from application.storage.database import Login, Pool, Role
 from application.storage.embedded import EmbeddedServer, EmbeddedServerError
+from application.storage.lease import Lease
 from application.storage.migrate import LOG_MIGRATIONS, MigrationsPending, migrate, pending
 from application.storage.recorder import LedgerDatastore, LedgerRecorder, Rows
 from application.storage.roles import check_isolation, prepare_roles, role_names
 from application.storage.shard import FIRST_SHARD
 from application.tenants import open_tenant
+from application.wallet_feed import WalletFeed
 from domain import identity
 from interfaces.keys.secret import derived_secret, server_secret
 from interfaces.metrics import Metrics
@@ -43,7 +44,10 @@ MIGRATIONS = (LOG_MIGRATIONS, READ_MODEL_MIGRATIONS)
 LONGEST_LIST_WAIT_SECONDS = 1.0
 REMEMBERED_POSITIONS = 100_000
 GLANCE_SECONDS = 0.5
-CHANGE_POLL_SECONDS = 2.0
+
+Task = Literal["projections", "due-work", "wallet-feed"]
+"""Keep read models current; write what falls due; hear of other processes' commits."""
+EVERY_TASK: tuple[Task, ...] = get_args(Task)
 
 logger = structlog.get_logger()
 Progress = Callable[[str], None]
@@ -61,7 +65,6 @@ class Runtime:
         self._closing = ExitStack()
         self._stop = threading.Event()
         self._acknowledged = _Acknowledged()
-        self._changes = _Changes()
         self.owner: Login
         self.ledger: Ledger
         self.reader: Reader
@@ -69,6 +72,7 @@ class Runtime:
         self.engine: ProjectionEngine
         self.projection_pool: Pool
         self.due_work: DueWork
+        self.feed: WalletFeed
 
     @classmethod
     def open(
@@ -77,17 +81,17 @@ class Runtime:
         *,
         clock: Clock | None = None,
         progress: Progress | None = None,
-        serve_projections: bool = True,
+        tasks: Collection[Task] = EVERY_TASK,
     ) -> Runtime:
         """Start or reach the database, bring it up to date, and start the writer.
 
-        serve_projections: keep read models current and write due work in threads of this
-        process. Raises EmbeddedServerError, RolesMissing, MigrationChanged,
-        RefusesToServe, SettingsError, psycopg.OperationalError.
+        tasks: what this process does besides answering, each in a thread. Raises
+        EmbeddedServerError, RolesMissing, MigrationChanged, RefusesToServe, SettingsError,
+        psycopg.OperationalError.
         """
         runtime = cls(settings, clock or SystemClock())
         try:
-            runtime._open(progress or _say_nothing, serve_projections=serve_projections)
+            runtime._open(progress or _say_nothing, tasks)
         except BaseException:
             runtime.close()
             raise
@@ -104,13 +108,13 @@ class Runtime:
         self._stop.set()
         self._closing.close()
 
-    def _open(self, progress: Progress, *, serve_projections: bool) -> None:
+    def _open(self, progress: Progress, tasks: Collection[Task]) -> None:
         logins = self._logins(progress)
         recorder = LedgerRecorder(LedgerDatastore(logins["log"]))
         self._closing.callback(recorder.datastore.close)
         self._open_tenant(recorder)
         app = self._pool(logins["app"], "app", 16)
-        proj = self.projection_pool = self._pool(logins["proj"], "proj", 4)
+        proj = self.projection_pool = self._pool(logins["proj"], "proj", 6)
         for login in (logins["log"], logins["app"], logins["proj"]):
             with login.connect() as connection:
                 check_isolation(connection, [FIRST_SHARD.schema, "counterfoil"])
@@ -128,7 +132,8 @@ class Runtime:
             ),
         )
         self.ledger = Ledger(recorder, self.clock)
-        self.ledger.on_commit += [self._acknowledged.note, self._changes.tell]
+        self.feed = WalletFeed(proj)
+        self.ledger.on_commit += [self._acknowledged.note, self.feed.tell]
         self.metrics.watch_writer(self.ledger)
         self.metrics.watch_database(
             self.engine.health, partial(open_holds, proj, FIRST_SHARD.schema)
@@ -139,14 +144,19 @@ class Runtime:
             self.read_models.due_wallets,
             self.catch_up,
             lambda: [self.tenant_id],
+            Lease(logins["app"], FIRST_SHARD.due_work_lease),
         )
         latest = self.reader.events(self.tenant_id, limit=1)
         self._acknowledged.begin(self.tenant_id, latest[0].position)
         self.ledger.start()
         self._closing.callback(self.ledger.stop)
-        if serve_projections:
-            self._thread("projections", self.engine.run)
-            self._thread("due-work", self.due_work.run)
+        runs: dict[Task, Callable[[threading.Event], None]] = {
+            "projections": self.engine.run,
+            "due-work": self.due_work.run,
+            "wallet-feed": self.feed.run,
+        }
+        for task in tasks:
+            self._thread(task, runs[task])
 
     def _logins(self, progress: Progress) -> dict[Role, Login]:
         """Reach the database as each role, migrated."""
@@ -242,20 +252,11 @@ class Runtime:
         positions = await to_thread.run_sync(self.engine.positions)
         return max(0, wanted - min(positions[name] for name in LISTED_MODELS))
 
-    async def wallet_changes(self, tenant_id: str, wallet_id: str) -> AsyncIterator[int]:
-        """Yield the log's position after each change of a wallet, whichever process made it."""
-        read = partial(self.reader.events, tenant_id, aggregate_id=wallet_id, limit=1)
-        with self._changes.of(wallet_id) as queue:
-            seen = max((event.position for event in await to_thread.run_sync(read)), default=0)
-            while True:
-                try:
-                    position = await asyncio.wait_for(queue.get(), CHANGE_POLL_SECONDS)
-                except TimeoutError:
-                    latest = await to_thread.run_sync(read)
-                    position = max((event.position for event in latest), default=0)
-                if position > seen:
-                    seen = position
-                    yield position
+    def wallet_changes(self, tenant_id: str, wallet_id: str) -> AsyncGenerator[int, None]:  # noqa: ARG002
+        """Yield the log's position at once, then after each change of a wallet, whichever
+        process made it.
+        """
+        return self.feed.changes(wallet_id)
 
 
 class _Acknowledged:
@@ -290,57 +291,6 @@ class _Acknowledged:
             if customer_id is None:
                 return self._by_tenant.get(tenant_id, before)
             return self._by_wallet.get(identity.wallet_id(tenant_id, customer_id), before)
-
-
-class _Changes:
-    """Who wants to hear of which wallet."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._listeners: dict[str, set[_Listener]] = {}
-
-    def of(self, wallet_id: str) -> _Listener:
-        return _Listener(self, wallet_id)
-
-    def add(self, listener: _Listener) -> None:
-        with self._lock:
-            self._listeners.setdefault(listener.wallet_id, set()).add(listener)
-
-    def remove(self, listener: _Listener) -> None:
-        with self._lock:
-            left = self._listeners[listener.wallet_id]
-            left.discard(listener)
-            if not left:
-                del self._listeners[listener.wallet_id]
-
-    def tell(self, rows: Rows, positions: Sequence[int]) -> None:
-        if not self._listeners or not positions:
-            return
-        with self._lock:
-            changed = self._listeners.keys() & set(rows.originators)
-            listeners = [each for wallet_id in changed for each in self._listeners[wallet_id]]
-        for listener in listeners:
-            listener.tell(positions[-1])
-
-
-class _Listener:
-    """A queue of positions in the event loop that opened it."""
-
-    def __init__(self, changes: _Changes, wallet_id: str) -> None:
-        self.wallet_id = wallet_id
-        self._changes = changes
-        self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[int] = asyncio.Queue()
-
-    def __enter__(self) -> asyncio.Queue[int]:
-        self._changes.add(self)
-        return self._queue
-
-    def __exit__(self, *_: object) -> None:
-        self._changes.remove(self)
-
-    def tell(self, position: int) -> None:
-        self._loop.call_soon_threadsafe(self._queue.put_nowait, position)
 
 
 def _keep_alive(server: EmbeddedServer, stop: threading.Event) -> None:

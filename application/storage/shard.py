@@ -24,5 +24,10 @@ class Shard:
         """Of the lock that a writer holds until its commit: "CF", then the shard."""
         return 0x4346_0000 + self.number
 
+    @property
+    def due_work_lease(self) -> int:
+        """Of the lease of whoever writes due work."""
+        return 0x4346_4457_0000 + self.number
+
 
 FIRST_SHARD = Shard()

@@ -42,7 +42,7 @@ def opened(
             click.secho(told, err=True, dim=True)
 
     settings = settings or settings_for_a_command()
-    runtime = Runtime.open(settings, clock=clock, progress=tell, serve_projections=False)
+    runtime = Runtime.open(settings, clock=clock, progress=tell, tasks=())
     with runtime:
         yield runtime
 

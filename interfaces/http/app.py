@@ -47,10 +47,31 @@ def create_app(
         Route("/graphql", BodyLimit(GraphqlEndpoint(operations, keyring), LARGEST_BODY)),
         WebSocketRoute("/graphql", GraphqlSocket(operations, keyring, socket_limits)),
         Mount(ASSETS_PATH, StaticFiles(directory=STATIC, check_dir=False)),
-        Route("/healthz", healthz, methods=["GET"]),
-        Route("/readyz", readyz(check_readiness), methods=["GET"]),
+        *_probes(check_readiness),
         *more_routes,
     ]
+    return _app(routes, observe, lifespan)
+
+
+def create_probe_app(
+    check_readiness: CheckReadiness, more_routes: Sequence[BaseRoute] = ()
+) -> Starlette:
+    """Return the application of a process without API: how it is, and nothing else."""
+    return _app([*_probes(check_readiness), *more_routes])
+
+
+def _probes(check_readiness: CheckReadiness) -> list[BaseRoute]:
+    return [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz(check_readiness), methods=["GET"]),
+    ]
+
+
+def _app(
+    routes: Sequence[BaseRoute],
+    observe: ObserveRequest | None = None,
+    lifespan: Lifespan[Starlette] | None = None,
+) -> Starlette:
     paths = [route.path for route in routes if isinstance(route, Route)]
     app = Starlette(
         routes=routes,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -20,6 +21,7 @@ MOST_CONNECTIONS = 1_000
 IDLE_SECONDS = 5
 GRACE_SECONDS = 30
 LARGEST_MESSAGE = 256 * 1024
+BACKLOG = 2_048
 
 Listening = Callable[[str], None]
 
@@ -47,7 +49,7 @@ class LedgerServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self._listening is not None and sockets:
-            self._listening(_url(sockets[0]))
+            self._listening(url_of(sockets[0]))
 
 
 def serve(
@@ -70,15 +72,14 @@ def serve(
 
 def serve_while_opening(
     open_app: Callable[[Progress], Opened],
-    host: str,
-    port: int,
+    listener: socket.socket,
     *,
     listening: Listening | None = None,
 ) -> None:
     """Serve from the start, the ledger from when `open_app` has returned it.
 
-    `listening` is told the URL before `open_app` is called. Raises AddressUnavailable, and
-    whatever `open_app` raised: then the server has stopped.
+    `listening` is told the URL before `open_app` is called. Raises whatever `open_app` raised:
+    then the server has stopped.
     """
     starting = StartingApp(open_app)
 
@@ -89,7 +90,7 @@ def serve_while_opening(
 
     server = server_for(starting, listening=begin)
     starting.stop_server = server.stop
-    server.run(sockets=[listen(host, port)])
+    server.run(sockets=[listener])
     if starting.failure is not None:
         raise starting.failure
 
@@ -124,13 +125,38 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket. Raises AddressUnavailable."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2_048)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as failure:
         raise AddressUnavailable(
             f"cannot listen on {host} port {port}: {failure.strerror}"
         ) from failure
 
 
-def _url(listener: socket.socket) -> str:
+def listen_for_each(host: str, port: int, workers: int) -> list[socket.socket]:
+    """Return a listening socket for each of several processes, all of one address.
+
+    Where the kernel shares connections out among several sockets (Linux), each has its own; else
+    all have the same. Whoever holds them all loses no connection when one process ends. Raises
+    AddressUnavailable, also where only another program's sockets could be shared.
+    """
+    first = listen(host, port)
+    if not sys.platform.startswith("linux"):
+        return [first, *(first.dup() for _ in range(workers - 1))]
+    address = first.getsockname()
+    first.close()  # taken alone, it has shown that nobody else listens there
+    listeners: list[socket.socket] = []
+    for _ in range(workers):
+        listener = socket.socket(first.family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if first.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listeners.append(listener)
+    return listeners
+
+
+def url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -275,10 +275,11 @@ class MemoryRuntime:
         self.waited.append((customer_id, position))
         return self.behind
 
-    async def wallet_changes(self, tenant_id: str, wallet_id: str) -> AsyncIterator[int]:
-        if self.feed_fails is not None:
-            raise self.feed_fails
+    async def wallet_changes(self, tenant_id: str, wallet_id: str) -> AsyncGenerator[int, None]:
         try:
+            yield len(self.log.all)
+            if self.feed_fails is not None:
+                raise self.feed_fails
             while True:
                 yield await self.changes.get()
         finally:

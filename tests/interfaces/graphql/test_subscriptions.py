@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from strawberry.types.execution import PreExecutionError
 
-from interfaces.graphql import subscriptions
 from interfaces.graphql.errors import api_error
 from interfaces.graphql.schema import schema
 from tests.interfaces.graphql.memory import MemoryRuntime
@@ -76,26 +75,6 @@ def test_several_changes_at_once_are_told_once() -> None:
     seen = asyncio.run(scene())
     # then
     assert [available(each) for each in seen] == [None, "3", "4"]
-
-
-def test_what_changed_before_the_feed_began_is_not_missed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # given: a feed that never tells
-    monkeypatch.setattr(subscriptions, "SECOND_LOOK_SECONDS", 0.01)
-    ledger = MemoryRuntime().with_customer()
-
-    async def scene() -> list[Any]:
-        watching = watch(ledger)
-        seen = [await anext(watching)]
-        await change(ledger, "1")
-        seen.append(await anext(watching))
-        return seen
-
-    # when
-    seen = asyncio.run(scene())
-    # then
-    assert [available(each) for each in seen] == [None, "1"]
 
 
 def test_a_customer_that_does_not_exist_ends_it_with_an_error() -> None:

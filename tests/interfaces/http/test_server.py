@@ -172,7 +172,7 @@ def test_the_address_is_told_before_the_ledger_is_opened() -> None:
 
     # when
     with pytest.raises(LookupError, match="no database"):
-        serve_while_opening(open_app, "127.0.0.1", 0, listening=happened.append)
+        serve_while_opening(open_app, listen("127.0.0.1", 0), listening=happened.append)
     # then
     url, opening = happened
     assert url.startswith("http://127.0.0.1:")
