@@ -36,6 +36,10 @@ def wallet_id(tenant: str, customer: str) -> str:
     return derived_id("wallet", tenant, customer)
 
 
+def catalog_id(tenant: str) -> str:
+    return derived_id("catalog", tenant)
+
+
 def asset_id(tenant: str, key: str) -> str:
     return derived_id("asset", tenant, key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.aggregate import Event
+from domain.catalog import events as catalog
 from domain.claims import Claimed
 from domain.customers.customer import CustomerCreated, CustomerUpdated
 from domain.grants import events as grants
@@ -24,6 +25,10 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     CustomerCreated,
     CustomerUpdated,
     Claimed,
+    catalog.MeterDefined,
+    catalog.VersionDrafted,
+    catalog.VersionPublished,
+    catalog.DefaultProductSet,
     wallet.WalletOpened,
     wallet.AccountOpened,
     wallet.GrantCredited,

@@ -1,0 +1,53 @@
+"""A price by properties: the row that fits an event best, found without walking the table.
+
+Rows are kept by the dimensions that they name. Of all such patterns the more specific is
+asked first, of equally specific ones that which names the earlier dimension: a look-up a
+pattern, however many rows there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from domain.catalog.price import Price
+from domain.rating.quantity import comparable
+from domain.refusals import InvalidInput
+
+ANY = "*"
+
+
+class Table:
+    """The rows of a price. unit_prices: exact, of one unit, without discount."""
+
+    def __init__(self, price: Price) -> None:
+        self._key = price.key
+        self._dimensions = price.dimensions
+        self._fallback = Fraction(price.unit_price) if price.unit_price is not None else None
+        rows: dict[tuple[int, ...], dict[tuple[object, ...], Fraction]] = {}
+        for row in price.rows:
+            said = {name: value for name, value in row.match if value != ANY}
+            named = tuple(i for i, name in enumerate(price.dimensions) if name in said)
+            values = tuple(comparable(said[price.dimensions[i]]) for i in named)
+            rows.setdefault(named, {})[values] = Fraction(row.unit_price)
+        self._patterns = sorted(rows.items(), key=lambda pattern: (-len(pattern[0]), pattern[0]))
+
+    def unit_price(self, properties: Mapping[str, Any]) -> Fraction:
+        """Return the price of the best row, else the price's own. Raises InvalidInput."""
+        try:
+            values = [comparable(properties[name]) for name in self._dimensions]
+        except KeyError as missing:
+            raise InvalidInput(
+                field=f"properties.{missing.args[0]}", reason=f"price {self._key} needs it"
+            ) from None
+        for named, rows in self._patterns:
+            found = rows.get(tuple([values[i] for i in named]))
+            if found is not None:
+                return found
+        if self._fallback is not None:
+            return self._fallback
+        said = ", ".join(f"{name} {properties[name]!r}"[:100] for name in self._dimensions)
+        raise InvalidInput(
+            field="properties", reason=f"price {self._key} has no row for {said}: add one"
+        )
