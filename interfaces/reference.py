@@ -26,6 +26,7 @@ _STREAMS = {
     "tenant": "the company that runs its billing on the ledger",
     "asset": "a custom asset and its exchange rates",
     "customer": "who the tenant charges",
+    "catalog": "what is measured and what it costs; its version is the number that pricing checks",
     "claim": "what must be unique and is no aggregate: idempotency keys, payment references",
     "wallet": "the consistency boundary for spending; balances fold this stream and nothing else",
     "grant": "the life of a credit grant; invoices and journals fold this, never the wallet's",
