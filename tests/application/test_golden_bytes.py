@@ -113,6 +113,8 @@ def _sample(kind: inspect.Type, numbers: count[int], name: str) -> Any:
             return {name: "text"}
         case inspect.LiteralType(values=values):
             return values[0]
+        case inspect.EnumType(cls=members):
+            return next(iter(members)).value
         case inspect.DateTimeType():
             return datetime(2026, 1, 10, 10, 0, 0, 123_456, UTC)
         case inspect.BoolType():
