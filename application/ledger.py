@@ -431,7 +431,11 @@ class Ledger:
                 if not locked:
                     # A stream may be newer than a wallet that another process has moved.
                     raise Overtaken(type(error).__name__) from error
-                logger.exception("command failed", command=type(command).__name__)
+                logger.exception(
+                    "command failed",
+                    command=type(command).__name__,
+                    request_id=caller.request_id,
+                )
                 raise _Broken(place, error) from error
         return decided
 

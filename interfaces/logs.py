@@ -80,6 +80,7 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
     """
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _described_exception,

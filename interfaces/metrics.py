@@ -107,6 +107,13 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self._batch_seconds = Histogram(
+            "counterfoil_projection_batch_seconds",
+            "Folding and saving one batch of the log.",
+            ("projection",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self._ledger: Ledger | None = None
         self._seen_hits = 0
         self._seen_misses = 0
@@ -132,6 +139,9 @@ class Metrics:
     def observe_request(self, method: str, route: str, status: int | None, seconds: float) -> None:
         self._requests.labels(method, route, "none" if status is None else str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
+
+    def observe_batch(self, projection: str, rows: int, seconds: float) -> None:  # noqa: ARG002
+        self._batch_seconds.labels(projection).observe(seconds)
 
     def count_ingested(self, outcomes: Iterable[str]) -> None:
         for outcome, count in Tally(outcomes).items():

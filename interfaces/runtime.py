@@ -32,6 +32,7 @@ from domain import identity
 from interfaces.keys.secret import derived_secret, server_secret
 from interfaces.metrics import Metrics
 from interfaces.settings import Settings, SettingsError
+from interfaces.tracing import Tracing, open_tracing
 from projections.engine import ProjectionEngine
 from projections.holds import open_holds
 from projections.models import read_models
@@ -62,6 +63,7 @@ class Runtime:
         self.server: EmbeddedServer | None = None
         self.tenant_id = identity.tenant_id(FIRST_TENANT)
         self.metrics = Metrics()
+        self.tracing: Tracing | None = None
         self._closing = ExitStack()
         self._stop = threading.Event()
         self._acknowledged = _Acknowledged()
@@ -109,6 +111,9 @@ class Runtime:
         self._closing.close()
 
     def _open(self, progress: Progress, tasks: Collection[Task]) -> None:
+        self.tracing = open_tracing(self.settings)
+        if self.tracing is not None:
+            self._closing.callback(self.tracing.close)
         logins = self._logins(progress)
         recorder = LedgerRecorder(LedgerDatastore(logins["log"]))
         self._closing.callback(recorder.datastore.close)
@@ -138,6 +143,10 @@ class Runtime:
         self.metrics.watch_database(
             self.engine.health, partial(open_holds, proj, FIRST_SHARD.schema)
         )
+        self.engine.on_batch.append(self.metrics.observe_batch)
+        if self.tracing is not None:
+            self.ledger.on_stage.append(self.tracing.stage)
+            self.engine.on_batch.append(self.tracing.batch)
         self.due_work = DueWork(
             self.ledger,
             self.reader,

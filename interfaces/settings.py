@@ -33,6 +33,7 @@ _HEADER_TEXT = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
+_HTTP_URL = re.compile(r"https?://[\x21-\x7e]+", re.ASCII)
 _SERVICE_LINK = re.compile(r"(tcp|udp)://", re.ASCII)
 
 
@@ -89,6 +90,12 @@ def _directory(value: Path) -> Path:
     if directory.exists() and not directory.is_dir():
         raise ValueError("must be a directory")
     return directory
+
+
+def _http_url(value: str) -> str:
+    if not _HTTP_URL.fullmatch(value):
+        raise ValueError("must be the address of a collector, such as http://collector:4318")
+    return value
 
 
 def _lower(value: object) -> object:
@@ -172,6 +179,12 @@ class Settings(BaseSettings):
         description="What a reader of /metrics has to send as Authorization: Bearer <key>, 16 "
         "characters or more. None: whoever reaches the port may read them; they name no tenant "
         "and no customer, but tell the ledger's total volume.",
+    )
+    otlp_endpoint: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        default=None,
+        description="The OpenTelemetry collector that traces are sent to, by OTLP over HTTP: "
+        "http://collector:4318. None: OTEL_EXPORTER_OTLP_ENDPOINT, if that is set. Needs the "
+        "extra: pip install 'counterfoil[otel]'.",
     )
     log_url: Connection | None = Field(
         default=None,

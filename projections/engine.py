@@ -63,7 +63,8 @@ class CannotRebuild(Exception):
 class ProjectionEngine:
     """Keeps read models up to date. Safe to use from several threads; all calls block.
 
-    told: called once with each read model that stops.
+    told: called once with each read model that stops. on_batch: told each batch that a read
+    model has folded: its name, how many rows of the log, seconds.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class ProjectionEngine:
         self._runs = 0
         self.trouble: str | None = None
         self._log_end = LogEnd()
+        self.on_batch: list[Callable[[str, int, float], None]] = []
 
     # Running
 
@@ -172,6 +174,7 @@ class ProjectionEngine:
             self._narrow_down(model, batch, error)
 
     def _save(self, model: ReadModel[Any], batch: LogBatch) -> None:
+        began = monotonic()
         with self._connections.connection() as connection, connection.transaction():
             position = positions.lock(connection, self._location, model.name)
             if position == batch.start:
@@ -179,6 +182,8 @@ class ProjectionEngine:
                 positions.move(connection, self._location, model.name, batch.end)
                 position = batch.end
         self._arrive(model.name, position)
+        for observe in self.on_batch:
+            observe(model.name, len(batch.rows), monotonic() - began)
 
     def _narrow_down(self, model: ReadModel[Any], batch: LogBatch, error: Exception) -> None:
         """Fold what comes before the event that cannot be folded, and stop there."""

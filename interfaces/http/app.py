@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan
 
 from interfaces.http.body_limit import BodyLimit
 from interfaces.http.errors import error_body
@@ -37,11 +37,12 @@ def create_app(
     socket_limits: SocketLimits | None = None,
     more_routes: Sequence[BaseRoute] = (),
     observe: ObserveRequest | None = None,
+    around: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> Starlette:
     """Return the application.
 
     lifespan: opens what the operations need and closes it after the last request.
-    observe: told of each request once it is over.
+    observe: told of each request once it is over. around: wraps what is behind the log.
     """
     routes: list[BaseRoute] = [
         Route("/graphql", BodyLimit(GraphqlEndpoint(operations, keyring), LARGEST_BODY)),
@@ -50,7 +51,7 @@ def create_app(
         *_probes(check_readiness),
         *more_routes,
     ]
-    return _app(routes, observe, lifespan)
+    return _app(routes, observe, lifespan, around)
 
 
 def create_probe_app(
@@ -71,11 +72,15 @@ def _app(
     routes: Sequence[BaseRoute],
     observe: ObserveRequest | None = None,
     lifespan: Lifespan[Starlette] | None = None,
+    around: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> Starlette:
     paths = [route.path for route in routes if isinstance(route, Route)]
+    middleware = [Middleware(RequestLog, paths=paths, observe=observe)]
+    if around is not None:
+        middleware.append(Middleware(around))
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(RequestLog, paths=paths, observe=observe)],
+        middleware=middleware,
         exception_handlers={HTTPException: _as_json},
         lifespan=lifespan,
     )

@@ -61,6 +61,7 @@ def ledger_app(
             metrics_route(runtime),
         ],
         observe=runtime.metrics.observe_request,
+        around=runtime.tracing.middleware if runtime.tracing is not None else None,
     )
 
 

@@ -8,6 +8,7 @@ from time import perf_counter
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from interfaces.http.asker import REQUEST_ID_HEADER, request_id_of
 from interfaces.http.errors import internal_error
@@ -42,7 +43,12 @@ class RequestLog:
         began = perf_counter()
         request_id = request_id_of(Headers(scope=scope).get(REQUEST_ID_HEADER))
         state = scope.setdefault("state", {})
+        method = scope.get("method", "WEBSOCKET")
+        if method not in _METHODS and method != "WEBSOCKET":
+            method = "OTHER"
+        path = scope["path"] if scope["path"] in self._paths else "other"
         state["request_id"] = request_id
+        state["method"], state["route"] = method, path
         status: int | None = None
 
         async def noting(message: Message) -> None:
@@ -54,6 +60,8 @@ class RequestLog:
                 status = message.get("code", 1000)
             await send(message)
 
+        # Whatever is logged on its way carries the id.
+        bind_contextvars(request_id=request_id)
         try:
             await self._app(scope, receive, noting)
         except Exception as failure:  # noqa: BLE001 - the last net: nothing of it may get out
@@ -62,10 +70,6 @@ class RequestLog:
                 answer = json_response(internal_error(request_id), 500)
                 await answer(scope, receive, noting)
         finally:
-            method = scope.get("method", "WEBSOCKET")
-            if method not in _METHODS and method != "WEBSOCKET":
-                method = "OTHER"
-            path = scope["path"] if scope["path"] in self._paths else "other"
             seconds = perf_counter() - began
             _log.info(
                 "request",
@@ -78,3 +82,4 @@ class RequestLog:
             )
             if self._observe is not None:
                 self._observe(method, path, status, seconds)
+            unbind_contextvars("request_id")

@@ -15,6 +15,7 @@ from anyio import to_thread
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from interfaces.http.errors import error_body
+from interfaces.http.request_log import RequestLog
 from interfaces.http.responses import json_response
 
 RETRY_SECONDS = 2
@@ -44,6 +45,7 @@ class StartingApp:
         self._opened: Opened | None = None
         self._told = "starting"
         self._listening = asyncio.Event()
+        self._waiting = RequestLog(self._wait_please, ("/healthz", "/readyz", "/graphql"))
         self.failure: Exception | None = None
         self.stop_server: Callable[[], None] = _nothing
 
@@ -57,7 +59,7 @@ class StartingApp:
         elif self._opened is not None:
             await self._opened.app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._wait_please(scope, receive, send)
+            await self._waiting(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1013})
 

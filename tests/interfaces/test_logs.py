@@ -8,12 +8,16 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 import structlog
+from anyio import to_thread
 
 from application.storage.embedded import EmbeddedServerError
+from interfaces.http.health import Readiness
 from interfaces.logs import configure_logging
+from tests.interfaces.http.small_api import ADMIN_KEY, PRIVATE, served
 
 CANARY = "4111-1111-1111-1111"
 
@@ -134,3 +138,54 @@ def test_loggers_that_print_what_clients_send_are_silent(log: io.StringIO, silen
     logging.getLogger(silent).error("GET /?key=%s", CANARY)
 
     assert log.getvalue() == ""
+
+
+def test_every_line_of_a_request_carries_its_id_and_nothing_that_was_sent(
+    log: io.StringIO,
+) -> None:
+    # given
+    sent = {
+        "query": f'query Q{CANARY.replace("-", "")} {{ broken echo(text: "{CANARY}") }}',
+        "variables": {"secret": CANARY},
+    }
+    headers = {
+        "Authorization": f"Bearer {ADMIN_KEY}",
+        "X-Request-Id": "from-the-client.1",
+        "Cookie": CANARY,
+        "Counterfoil-Secret": CANARY,
+    }
+    # when
+    with served() as port:
+        url = f"http://127.0.0.1:{port}"
+        answer = httpx.post(f"{url}/graphql?card={CANARY}", json=sent, headers=headers)
+        httpx.get(f"{url}/{CANARY}", headers={"X-Request-Id": "from-the-client.1"})
+    # then
+    assert answer.headers["X-Request-Id"] == "from-the-client.1"
+    written = [line for line in lines(log) if line.get("logger") != "httpx"]
+    assert [line["event"] for line in written] == ["operation failed", "request", "request"]
+    assert {line["request_id"] for line in written} == {"from-the-client.1"}
+    for secret in (CANARY, CANARY.replace("-", ""), ADMIN_KEY, PRIVATE):
+        assert secret not in log.getvalue()
+
+
+def test_lines_of_workers_on_its_way_carry_the_id_of_the_request(log: io.StringIO) -> None:
+    # given a check of readiness that logs in a thread of its own
+    async def check() -> Readiness:
+        def look() -> Readiness:
+            structlog.get_logger().warning("looked")
+            return Readiness(ready=True, phase="ready")
+
+        return await to_thread.run_sync(look)
+
+    # when
+    with served(check_readiness=check) as port:
+        for request_id in ("first", "second"):
+            httpx.get(f"http://127.0.0.1:{port}/readyz", headers={"X-Request-Id": request_id})
+    # then
+    written = [line for line in lines(log) if line.get("logger") != "httpx"]
+    assert [(line["event"], line["request_id"]) for line in written] == [
+        ("looked", "first"),
+        ("request", "first"),
+        ("looked", "second"),
+        ("request", "second"),
+    ]

@@ -151,6 +151,7 @@ def test_while_the_database_recovers_the_server_says_so() -> None:
         assert unready.json()["message"] == "recovering: replaying the log"
         assert asked.status_code == 503
         assert asked.headers["retry-after"] == "2"
+        assert asked.headers["x-request-id"]
         assert asked.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
         # when
         recovered.set()
