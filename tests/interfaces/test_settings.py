@@ -74,7 +74,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         ("SECRET", "c2hvcnQ=", "must be 32 bytes in base64"),
         ("SECRET", SECRET + "!", "must be 32 bytes in base64"),
         ("METRICS_KEY", "fifteen-letters", "must have 16 to 256 characters"),
-        ("OTLP_ENDPOINT", "collector:4318", "must be the address of a collector"),
+        ("OTLP_ENDPOINT", "otel:4317", "must be the address of a collector"),
         ("SANDBOX", "perhaps", "valid boolean"),
         ("LOG_LEVEL", "chatty", "'debug', 'info', 'warning' or 'error'"),
         ("PG_VERSION", "17", "16 or 18"),
