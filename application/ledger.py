@@ -27,7 +27,7 @@ from application.clock import Clock
 from application.codec import EventCodec
 from application.commands.answers import Answer
 from application.commands.handlers import HANDLERS, own_stream
-from application.commands.requests import AdvanceClock, Command
+from application.commands.requests import AdvanceClock, AuthorizeUsage, Command, RecordUsage
 from application.errors import NotASandbox, OutcomeUnknown
 from application.snapshots import Snapshots
 from application.storage.recorder import (
@@ -109,6 +109,9 @@ class _OpenLog:
 
     def repayments(self, tenant_id: str, wallet_id: str) -> list[OverageSettled]:
         return self._reader.repayments(self._cursor, tenant_id, wallet_id)
+
+    def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
+        return self._reader.latest(self._cursor, tenant_id, ids)
 
 
 class Ledger:
@@ -405,6 +408,15 @@ class Ledger:
                     _wallet_of(tenant_id, command)
                     for caller, command in items
                     if caller.tenant_id == tenant_id and hasattr(command, "customer")
+                ),
+            )
+            batch.derived.prefetch(
+                tenant_id,
+                (
+                    (_wallet_of(tenant_id, command), command.subject)
+                    for caller, command in items
+                    if caller.tenant_id == tenant_id
+                    and isinstance(command, RecordUsage | AuthorizeUsage)
                 ),
             )
         if looked_up:

@@ -28,6 +28,7 @@ from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import NotFound
 from domain.tenancy.tenant import Tenant
 from domain.usage.charge import HoldPointer, UsageCharge
+from domain.wallet.derived_budgets import BudgetPointer
 from domain.wallet.wallet import Wallet
 
 A = TypeVar("A", bound=Aggregate)
@@ -118,6 +119,9 @@ class Reader:
 
     def hold_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, HoldPointer]:
         return self._many(HoldPointer, tenant_id, ids)
+
+    def budget_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, BudgetPointer]:
+        return self._many(BudgetPointer, tenant_id, ids)
 
     def wallets(self, tenant_id: str, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
         """Return the wallets that exist, with what has fallen due by the tenant's time."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
@@ -17,6 +18,7 @@ from uuid import UUID
 from application.caller import Caller
 from application.clock import Clock
 from application.codec import EventCodec, topic_of
+from application.derived_budgets import DerivedBudgets
 from application.storage.recorder import Rows
 from application.storage.wallets import WalletCache
 from domain import identity
@@ -24,6 +26,7 @@ from domain.aggregate import Aggregate, Event
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import NotFound
 from domain.tenancy.tenant import Tenant
+from domain.wallet.derived_budgets import DerivedBudget
 from domain.wallet.events import OverageSettled
 from domain.wallet.wallet import Wallet
 
@@ -41,6 +44,10 @@ class Log(Protocol):
     def wallets(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Wallet]: ...
 
     def repayments(self, tenant_id: str, wallet_id: str) -> list[OverageSettled]: ...
+
+    def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
+        """Return the last event of each stream that has any."""
+        ...
 
 
 class Overtaken(Exception):
@@ -82,6 +89,7 @@ class Batch:
         self._now = clock.now()
         self._pending_at = 0
         self._pending: dict[str, list[Event]] = {}
+        self.derived = DerivedBudgets(log, lambda each: self.tenant(each).budget_templates)
 
     # Reading
 
@@ -140,6 +148,7 @@ class Batch:
         for wallet_id in stale:
             self._cache.drop(wallet_id)
             del self.wallets[wallet_id]
+            self.derived.forget(wallet_id)
         if stale:
             # So what was seen of their streams may be old as well.
             self._known.clear()
@@ -166,6 +175,10 @@ class Batch:
         """Return the version of a stream's next event, however long it is."""
         latest = self.log.versions((stream_id,)).get(stream_id, 0)
         return latest + len(self._own(stream_id)) + 1
+
+    def overtake_tenant(self, tenant: Tenant) -> None:
+        """Decide from now on with the tenant as this batch has changed it."""
+        self._tenants[tenant.id] = tenant
 
     def _own(self, stream_id: str) -> list[Event]:
         for event in self.decided[self._pending_at :]:
@@ -293,6 +306,24 @@ class Work:
         if wallet.due:
             at = wallet.time(self.now)
             wallet.fall_due(at, at)
+
+    def derived_budgets(
+        self, wallet: Wallet, subject: str | None, *, dry: bool = False
+    ) -> list[DerivedBudget]:
+        """Return the budgets that templates make for an event of `subject`; dry: copies."""
+        at = wallet.time(self.now)
+        budgets = self.batch.derived.of(self.tenant_id, wallet, subject, at)
+        return [replace(budget) for budget in budgets] if dry else budgets
+
+    def lower_derived(
+        self, wallet: Wallet, counted: Sequence[str], recorded_at: datetime, units: int
+    ) -> None:
+        """Take `units` of a charge, counted at `recorded_at`, off its derived budgets."""
+        ids = [each for each in counted if each not in wallet.budgets.by_id]
+        if ids:
+            at = wallet.time(self.now)
+            derived = self.batch.derived.counted_before(self.tenant_id, wallet, ids, at)
+            wallet.lower(derived, recorded_at, units, at)
 
     def known(self, stream_id: str) -> list[Event]:
         return self.batch.known(stream_id)

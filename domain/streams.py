@@ -12,14 +12,23 @@ from domain.invoicing import events as invoices
 from domain.invoicing.numbers import NumberTaken
 from domain.invoicing.seller import SellerSet
 from domain.money.asset import AssetDefined, ExchangeRateSet
-from domain.tenancy.tenant import ClockAdvanced, TenantConfigured, TenantOpened
+from domain.tenancy.tenant import (
+    BudgetTemplateRemoved,
+    BudgetTemplateSet,
+    ClockAdvanced,
+    TenantConfigured,
+    TenantOpened,
+)
 from domain.usage import events as usage
+from domain.wallet import derived_budgets, spend_events
 from domain.wallet import events as wallet
 
 EVENT_CLASSES: tuple[type[Event], ...] = (
     TenantOpened,
     TenantConfigured,
     ClockAdvanced,
+    BudgetTemplateSet,
+    BudgetTemplateRemoved,
     AssetDefined,
     ExchangeRateSet,
     CustomerCreated,
@@ -53,6 +62,13 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     wallet.TimezoneSet,
     wallet.WalletFrozen,
     wallet.WalletUnfrozen,
+    spend_events.BudgetSet,
+    spend_events.BudgetRemoved,
+    spend_events.BudgetWindowOpened,
+    spend_events.EventMaximumSet,
+    spend_events.ThresholdCrossed,
+    derived_budgets.BudgetOpened,
+    derived_budgets.BudgetCounted,
     grants.GrantIssued,
     grants.GrantActivated,
     grants.GrantExhausted,

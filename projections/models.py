@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from projections.balances import Balances
+from projections.budgets import Budgets
 from projections.charges import Charges
 from projections.customers import Customers
 from projections.read_model import ReadModel
 from projections.statement import Statement
 from projections.tables import Location
 
-READ_MODELS: tuple[type[ReadModel[Any]], ...] = (Balances, Charges, Customers, Statement)
+READ_MODELS: tuple[type[ReadModel[Any]], ...] = (Balances, Budgets, Charges, Customers, Statement)
 
 
 def read_models(schema: str = "ledger_00") -> list[ReadModel[Any]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Composable
 
 from domain.usage.charge import ChargeStatus
 from domain.wallet.wallet import Wallet
@@ -21,6 +21,7 @@ from projections import positions
 from projections.database import Connection
 from projections.pages import Page, cursor, place
 from projections.series import Bucket, TooManyPoints, ends_of
+from projections.spend_queries import SpendQueries
 from projections.statement import StatementKind
 from projections.tables import Location
 from projections.wallets import wallet_of
@@ -28,7 +29,7 @@ from projections.wallets import wallet_of
 Transaction = Callable[[str], AbstractContextManager[Connection]]
 UsageGroup = Literal["CUSTOMER", "METER", "SUBJECT", "PROPERTY"]
 
-LISTED_MODELS = ("balances", "customers", "charges", "statement")
+LISTED_MODELS = ("balances", "budgets", "customers", "charges", "statement")
 MOST_USAGE_POINTS = 50_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -96,7 +97,7 @@ class UsagePoint:
     asset: str
 
 
-class ReadModels:
+class ReadModels(SpendQueries):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
 
     def __init__(self, transaction: Transaction, schema: str = "ledger_00") -> None:
@@ -273,7 +274,7 @@ class ReadModels:
     # Inside
 
     def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: SQL
+        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
     ) -> Sequence[tuple[Any, ...]]:
         with self._transaction(tenant_id) as connection:
             return connection.execute(

@@ -78,6 +78,9 @@ class MemoryLog:
         folded = {each: Wallet.fold(self.stream(each)) for each in ids}
         return {each: wallet for each, wallet in folded.items() if wallet is not None}
 
+    def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
+        return {each: self.stream(each)[-1] for each in ids if self.stream(each)}
+
     def repayments(self, tenant_id: str, wallet_id: str) -> list[OverageSettled]:
         return [event for event in self.stream(wallet_id) if isinstance(event, OverageSettled)]
 

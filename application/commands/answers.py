@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from application.budgets import BudgetFigures
 from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.invoice import Invoice
 from domain.invoicing.parties import Party
 from domain.usage.charge import UsageCharge
+from domain.wallet.derived_budgets import BudgetTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,18 @@ class SellerAnswer:
     party: Party
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetAnswer:
+    figures: BudgetFigures
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetTemplateAnswer:
+    template: BudgetTemplate
+    scale: int
+
+
 Answer = (
     ChargeAnswer
     | HoldAnswer
@@ -96,4 +110,6 @@ Answer = (
     | InvoiceAnswer
     | CreditNoteAnswer
     | SellerAnswer
+    | BudgetAnswer
+    | BudgetTemplateAnswer
 )

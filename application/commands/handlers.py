@@ -9,6 +9,7 @@ from application.commands import (
     adjustments,
     assets,
     billing,
+    budgets,
     customers,
     grants,
     holds,
@@ -16,6 +17,7 @@ from application.commands import (
     invoices,
     refunds,
     requests,
+    spend_requests,
     tenancy,
     usage,
 )
@@ -57,6 +59,11 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     invoice_requests.IssueCreditNote: invoices.issue_credit_note,
     requests.AdvanceClock: tenancy.advance_clock,
     requests.ConfigureTenant: tenancy.configure_tenant,
+    spend_requests.SetBudget: budgets.set_budget,
+    spend_requests.RemoveBudget: budgets.remove_budget,
+    spend_requests.SetBudgetTemplate: budgets.set_budget_template,
+    spend_requests.RemoveBudgetTemplate: budgets.remove_budget_template,
+    spend_requests.SetEventMaximum: budgets.set_event_maximum,
 }
 
 

@@ -51,7 +51,16 @@ def authorize_usage(work: Work, command: AuthorizeUsage) -> HoldAnswer:
     hold_id = identity.hold_id(work.tenant_id, charge_id)
     shadow = wallet.mode == "SHADOW"
     pinned, balance_after_units = wallet.authorize(
-        asset, hold_id, charge_id, command.meter, units, at, expires_at, at
+        asset,
+        hold_id,
+        charge_id,
+        command.meter,
+        units,
+        at,
+        expires_at,
+        at,
+        subject=command.subject,
+        derived=work.derived_budgets(wallet, command.subject),
     )
     reported = Reported(
         event_id=command.event_id,
@@ -118,13 +127,29 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
         raise _ended(authorization)
     held_units = hold.held_units if hold is not None else authorization.held_units
     units = held_units if stated_units is None else stated_units
+    derived = work.derived_budgets(wallet, reported.subject)
     if hold is None:
         settlement = wallet.charge(
-            asset, target_id, reported.meter, units, at, at, delivered=command.delivered
+            asset,
+            target_id,
+            reported.meter,
+            units,
+            at,
+            at,
+            delivered=command.delivered,
+            subject=reported.subject,
+            derived=derived,
         )
     else:
         settlement = wallet.capture(
-            asset, hold, target_id, units, at, final=command.final, delivered=command.delivered
+            asset,
+            hold,
+            target_id,
+            units,
+            at,
+            final=command.final,
+            delivered=command.delivered,
+            derived=derived,
         )
     private = {"properties": properties} if properties else {}
     if own:
@@ -142,6 +167,7 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
             hold is None,
             settlement.observed,
             private,
+            settlement.budgets,
         )
         charge.record(captured)
         return ChargeAnswer(charge)
@@ -178,7 +204,10 @@ def extend_hold(work: Work, command: ExtendHold) -> HoldAnswer:
         raise InvalidInput(field="amount", reason="would shrink the hold")
     if not added_units and expires_at == hold.expires_at:
         return HoldAnswer(charge, replayed=True)
-    pinned, balance_after_units = wallet.extend_hold(asset, hold, added_units, at, expires_at, at)
+    derived = work.derived_budgets(wallet, hold.subject)
+    pinned, balance_after_units = wallet.extend_hold(
+        asset, hold, added_units, at, expires_at, at, derived=derived
+    )
     charge.record(
         AuthorizationExtended(
             charge.id,

@@ -70,7 +70,9 @@ def refund_charge(work: Work, command: RefundCharge) -> ChargeAnswer:
     returns = _returns(work, wallet, charge, returned, command.compensate, at)
 
     # Nothing may fail from here on.
-    wallet.reverse(charge.asset, charge.id, units, forgiven, returns.returned, at)
+    lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
+    wallet.reverse(charge.asset, charge.id, units, forgiven, returns.returned, at, budgets=lowered)
+    work.lower_derived(wallet, charge.budgets, charge.settled_at, units)
     for grant_id in returns.lapsing:
         wallet.lapse_return(charge.asset, grant_id, at)
     compensated = tuple(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from application.commands import checks
+from application.commands import checks, spend_requests
 from application.commands.invoice_requests import InvoiceCommand
 from domain.grants.events import GrantSource, Recognition
 from domain.refusals import InvalidInput
@@ -432,4 +432,9 @@ Command = (
     | ConfigureTenant
     | RunDueWork
     | InvoiceCommand
+    | spend_requests.SetBudget
+    | spend_requests.RemoveBudget
+    | spend_requests.SetBudgetTemplate
+    | spend_requests.RemoveBudgetTemplate
+    | spend_requests.SetEventMaximum
 )

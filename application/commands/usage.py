@@ -47,7 +47,15 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
             state="PAST_NOT_AFTER", reason="notAfter has passed: nothing was recorded"
         )
     settlement = wallet.charge(
-        asset, charge_id, command.meter, units, occurred_at, at, delivered=command.delivered
+        asset,
+        charge_id,
+        command.meter,
+        units,
+        occurred_at,
+        at,
+        delivered=command.delivered,
+        subject=command.subject,
+        derived=work.derived_budgets(wallet, command.subject, dry=command.dry),
     )
     reported = Reported(
         event_id=command.event_id,
@@ -109,6 +117,7 @@ def settled(
         settlement.balance_after_units,
         hold_id,
         private,
+        settlement.budgets,
     )
 
 

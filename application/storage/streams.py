@@ -58,6 +58,13 @@ class StreamReader:
             "SELECT wanted.id::text, (SELECT max(originator_version) FROM {schema}.events e"
             " WHERE e.originator_id = wanted.id) FROM unnest(%b::uuid[]) AS wanted (id)"
         ).format(**names)
+        self._latest = SQL(
+            "SELECT e.originator_id::text, e.originator_version, e.topic, e.state"
+            " FROM unnest(%b::uuid[]) AS wanted (id) CROSS JOIN LATERAL ("
+            " SELECT originator_id, originator_version, topic, state FROM {schema}.events"
+            " WHERE originator_id = wanted.id AND tenant::text = %s"
+            " ORDER BY originator_version DESC LIMIT 1) e"
+        ).format(**names)
         self._repayments = SQL(
             "SELECT originator_version, state FROM {schema}.events"
             " WHERE originator_id = %s AND tenant::text = %s AND topic = 'wallet.overage_settled'"
@@ -115,6 +122,11 @@ class StreamReader:
                 for event in events:
                     event.mutate(wallet)
         return wallets
+
+    def latest(self, cursor: Cursor[Any], tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
+        """Return the last event of each stream that has any."""
+        cursor.execute(self._latest, (arrays.uuids(ids), tenant_id), prepare=True)
+        return {stream: events[-1] for stream, events in self._by_stream(cursor).items()}
 
     def repayments(
         self, cursor: Cursor[Any], tenant_id: str, wallet_id: str

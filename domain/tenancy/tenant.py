@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import ClassVar
 
 from domain.aggregate import Aggregate, Event
+from domain.identity import derived_id
+from domain.wallet.derived_budgets import BudgetTemplate
+from domain.wallet.windows import BudgetPeriod
 
 LATE_WINDOW_SECONDS = 35 * 86_400
 FUTURE_SECONDS = 300
@@ -26,6 +29,7 @@ class TenantOpened(Event):
         aggregate.late_window_seconds = LATE_WINDOW_SECONDS
         aggregate.settlement_grace_seconds = 0
         aggregate.timezone = "UTC"
+        aggregate.budget_templates = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,27 @@ class ClockAdvanced(Event):
         aggregate.clock_at = self.to
 
 
+@dataclass(frozen=True)
+class BudgetTemplateSet(Event):
+    """Each subject that the pattern names has a budget of these terms from now on."""
+
+    TOPIC: ClassVar[str] = "tenant.budget_template_set"
+    template: BudgetTemplate
+
+    def apply(self, aggregate: Tenant) -> None:
+        others = aggregate.templates_but(self.template.template_id)
+        aggregate.budget_templates = (*others, self.template)
+
+
+@dataclass(frozen=True)
+class BudgetTemplateRemoved(Event):
+    TOPIC: ClassVar[str] = "tenant.budget_template_removed"
+    template_id: str
+
+    def apply(self, aggregate: Tenant) -> None:
+        aggregate.budget_templates = aggregate.templates_but(self.template_id)
+
+
 class Tenant(Aggregate):
     """clock_at: a test clock's time, which stands; None for a real clock."""
 
@@ -65,6 +90,7 @@ class Tenant(Aggregate):
     late_window_seconds: int
     settlement_grace_seconds: int
     timezone: str
+    budget_templates: tuple[BudgetTemplate, ...]
 
     @property
     def sandbox(self) -> bool:
@@ -91,3 +117,37 @@ class Tenant(Aggregate):
         assert self.clock_at is not None
         if to > self.clock_at:
             self.record(ClockAdvanced(self.id, self.version + 1, to, to))
+
+    # Budget templates
+
+    def templates_but(self, template_id: str) -> tuple[BudgetTemplate, ...]:
+        return tuple(each for each in self.budget_templates if each.template_id != template_id)
+
+    def budget_template(
+        self, pattern: str, asset: str, period: BudgetPeriod
+    ) -> BudgetTemplate | None:
+        wanted = (pattern, asset, period)
+        for template in self.budget_templates:
+            if (template.pattern, template.asset, template.period) == wanted:
+                return template
+        return None
+
+    def set_budget_template(
+        self, pattern: str, asset: str, limit_units: int, period: BudgetPeriod, at: datetime
+    ) -> BudgetTemplate:
+        """Set a template; one that is there keeps what its budgets have spent. The same
+        again writes nothing.
+        """
+        before = self.budget_template(pattern, asset, period)
+        if before is not None and before.limit_units == limit_units:
+            return before
+        version = self.version + 1
+        template_id = derived_id("budget-template", self.id, str(version))
+        if before is not None:
+            template_id = before.template_id
+        template = BudgetTemplate(template_id, pattern, asset, limit_units, period)
+        self.record(BudgetTemplateSet(self.id, version, at, template))
+        return template
+
+    def remove_budget_template(self, template: BudgetTemplate, at: datetime) -> None:
+        self.record(BudgetTemplateRemoved(self.id, self.version + 1, at, template.template_id))

@@ -85,6 +85,7 @@ class UsageCharge(Aggregate):
     authorization: Authorization | None
     settled_at: datetime
     private: dict[str, Any]
+    budgets: tuple[str, ...]
 
     # Folding
 
@@ -95,6 +96,7 @@ class UsageCharge(Aggregate):
         if isinstance(event, ChargeSettled):
             self.allocations = event.allocations
             self.overage = event.overage
+            self.budgets = event.budgets
         self.would_refuse = event.would_refuse
         self.hold_id = event.hold_id
 
@@ -133,6 +135,7 @@ class UsageCharge(Aggregate):
         self.balance_after_units = event.balance_after_units
         self.settled_at = event.timestamp
         self.private = event.private
+        self.budgets = event.budgets
 
     def give_back(self, event: ChargeRefunded) -> None:
         self.refunded_units += event.units
@@ -161,6 +164,7 @@ class UsageCharge(Aggregate):
         self.authorization = None
         self.settled_at = event.timestamp
         self.private = event.private
+        self.budgets = ()
 
     # Deciding
 

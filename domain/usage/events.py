@@ -2,6 +2,7 @@
 
 Units of `asset`. allocations: (grant id, units) in burn order; overage: a range of all
 overage ever incurred on the account. `private`: properties that nothing names, reasons.
+`budgets`: the ids of those that the charge was counted against.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class ChargeSettled(ChargeEvent):
     balance_after_units: int
     hold_id: str | None
     private: dict[str, Any]
+    budgets: tuple[str, ...] = ()
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.settle(self, "SETTLED")
@@ -164,6 +166,7 @@ class ChargeCaptured(ChargeEvent):
     late: bool
     observed: bool
     private: dict[str, Any]
+    budgets: tuple[str, ...] = ()
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.capture(self)

@@ -2,7 +2,7 @@
 
 Balances fold these and nothing else. Units: smallest units of `asset`. Parts are
 (grant id, units) pairs in burn-down order; a range is [from, to) of all overage ever
-incurred on the account.
+incurred on the account. `budgets`: by how much what each has spent changed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from domain.aggregate import Event
+from domain.wallet.budgets import BudgetCount
 
 if TYPE_CHECKING:
     from domain.wallet.wallet import Wallet
@@ -159,9 +160,11 @@ class UsageDebited(WalletEvent):
     burned: tuple[Part, ...]
     overage: Range | None
     charge_ids: tuple[str, ...]
+    budgets: tuple[BudgetCount, ...] = ()
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.accounts[self.asset].debit(self.burned, self.overage)
+        aggregate.budgets.count(self.budgets)
 
 
 @dataclass(frozen=True)
@@ -172,9 +175,10 @@ class UsageObserved(WalletEvent):
     asset: str
     units: int
     charge_ids: tuple[str, ...]
+    budgets: tuple[BudgetCount, ...] = ()
 
     def apply(self, aggregate: Wallet) -> None:
-        pass
+        aggregate.budgets.count(self.budgets)
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,7 @@ class HoldPlaced(WalletEvent):
     uncovered_units: int
     shadow: bool
     expires_at: datetime
+    subject: str | None = None
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.place_hold(self)
@@ -234,6 +239,7 @@ class HoldCaptured(WalletEvent):
     released_units: int
     final: bool
     observed: bool
+    budgets: tuple[BudgetCount, ...] = ()
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.settle_hold(self)
@@ -295,9 +301,11 @@ class ChargeReversed(WalletEvent):
     units: int
     forgiven: tuple[Range, ...]
     returned: tuple[GrantReturn, ...]
+    budgets: tuple[BudgetCount, ...] = ()
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.accounts[self.asset].reverse(self.forgiven, self.returned)
+        aggregate.budgets.count(self.budgets)
 
 
 @dataclass(frozen=True)

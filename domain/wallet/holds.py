@@ -26,6 +26,7 @@ class OpenHold:
     expires_at: datetime
     charge_version: int
     pinned: dict[str, int] = field(default_factory=dict)
+    subject: str | None = None
 
     def due_key(self) -> DueKey:
         return (self.expires_at, HOLD_LAPSES, self.asset, self.hold_id)

@@ -7,7 +7,7 @@ grant or a charge also appends to its wallet, in the same commit.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from domain.grants.events import (
     GrantExpired,
     GrantReturnRevoked,
 )
+from domain.identity import derived_id
 from domain.money.asset import Asset
 from domain.refusals import InsufficientFunds, InvalidState
 from domain.usage.events import AuthorizationReleased
@@ -31,7 +32,9 @@ from domain.wallet.account import (
     AccountState,
     DueKey,
 )
+from domain.wallet.budgets import NO_BUDGETS, Budget, BudgetCount, Budgets, BudgetsState
 from domain.wallet.burndown import OpenGrant, burn_down, burn_pinned, merged
+from domain.wallet.derived_budgets import BudgetCounted, DerivedBudget
 from domain.wallet.events import (
     AccountOpened,
     ChargeReversed,
@@ -65,7 +68,16 @@ from domain.wallet.events import (
     WalletUnfrozen,
 )
 from domain.wallet.holds import OpenHold
+from domain.wallet.limits import Limits, tell_crossed
 from domain.wallet.modes import beyond_limit
+from domain.wallet.spend_events import (
+    BudgetRemoved,
+    BudgetSet,
+    EventMaximumSet,
+    ThresholdCrossed,
+    ThresholdKind,
+)
+from domain.wallet.windows import BudgetPeriod, Window, window_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,7 @@ class Settlement:
     balance_after_units: int
     burned_pinned: tuple[Part, ...] = ()
     held_units: int = 0
+    budgets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +104,13 @@ class WalletState:
     accounts: tuple[AccountState, ...]
     holds: tuple[OpenHold, ...]
     timezone: str
+    budgets: BudgetsState = NO_BUDGETS
 
 
 class _Tally:
     """Consecutive charges of one account at one time, on the way to one event."""
 
-    __slots__ = ("asset", "at", "burned", "charge_ids", "observed", "overage", "units")
+    __slots__ = ("asset", "at", "budgets", "burned", "charge_ids", "observed", "overage", "units")
 
     def __init__(self, asset: str, observed: bool, at: datetime) -> None:
         self.asset = asset
@@ -106,6 +120,7 @@ class _Tally:
         self.burned: dict[str, int] = {}
         self.overage: Range | None = None
         self.charge_ids: list[str] = []
+        self.budgets: dict[str, int] = {}
 
 
 class Wallet(Aggregate):
@@ -118,6 +133,8 @@ class Wallet(Aggregate):
     frozen: bool
     accounts: dict[str, Account]
     holds: dict[str, OpenHold]
+    budgets: Budgets
+    counted: dict[str, DerivedBudget]
     due: list[DueKey]
     _tally: _Tally | None
 
@@ -130,6 +147,8 @@ class Wallet(Aggregate):
         self.frozen = False
         self.accounts = {}
         self.holds = {}
+        self.budgets = Budgets()
+        self.counted = {}
         self.due = []
         self._tally = None
 
@@ -148,10 +167,12 @@ class Wallet(Aggregate):
             event.expires_at,
             1,
             dict(event.pinned),
+            event.subject,
         )
         self.admit_hold(hold)
         if not hold.shadow:
             self.accounts[event.asset].pin(event.pinned, event.units, event.uncovered_units)
+            self.budgets.hold(event.asset, event.subject, event.units)
 
     def extend_open_hold(self, event: HoldExtended) -> None:
         hold = self.holds[event.hold_id]
@@ -165,6 +186,7 @@ class Wallet(Aggregate):
         if not hold.shadow:
             account = self.accounts[event.asset]
             account.pin(event.pinned, event.added_units, event.uncovered_units)
+            self.budgets.hold(event.asset, hold.subject, event.added_units)
 
     def settle_hold(self, event: HoldCaptured) -> None:
         hold = self.holds[event.hold_id]
@@ -173,12 +195,15 @@ class Wallet(Aggregate):
         hold.take(event.released)
         hold.uncovered_units -= event.uncovered_released_units
         burned_pinned_units = sum(units for _, units in event.burned_pinned)
-        hold.held_units -= event.released_units + burned_pinned_units
+        ended_units = event.released_units + burned_pinned_units
+        hold.held_units -= ended_units
         hold.charge_version += 1
         if not hold.shadow:
             account.unpin(event.released, event.released_units, event.uncovered_released_units)
+            self.budgets.hold(event.asset, hold.subject, -ended_units)
         account.debit_pinned(event.burned_pinned)
         account.debit(event.burned, event.overage)
+        self.budgets.count(event.budgets)
         if event.final:
             self.dismiss_hold(hold)
 
@@ -187,6 +212,7 @@ class Wallet(Aggregate):
         if not hold.shadow:
             account = self.accounts[hold.asset]
             account.unpin(hold.pinned.items(), hold.held_units, hold.uncovered_units)
+            self.budgets.hold(hold.asset, hold.subject, -hold.held_units)
         self.dismiss_hold(hold)
 
     def admit_hold(self, hold: OpenHold) -> None:
@@ -221,6 +247,7 @@ class Wallet(Aggregate):
     def _lapse_hold(self, hold_id: str, due_at: datetime, at: datetime) -> None:
         hold = self.holds[hold_id]
         released = tuple(hold.pinned.items())
+        limits = self.limits(hold.asset, hold.subject, (), at)
         self.record(
             HoldLapsed(
                 self.id,
@@ -236,6 +263,8 @@ class Wallet(Aggregate):
         self._pending_events.append(
             AuthorizationReleased(hold.charge_id, hold.charge_version + 1, at, "LAPSED", due_at)
         )
+        if limits is not None:
+            limits.tell_crossed()
         self._settle_dead(hold.asset, released, due_at, at)
 
     def _expire(self, asset: str, grant_id: str, due_at: datetime, at: datetime) -> None:
@@ -352,16 +381,23 @@ class Wallet(Aggregate):
         *,
         delivered: bool = False,
         as_control: bool = False,
+        subject: str | None = None,
+        derived: Sequence[DerivedBudget] = (),
     ) -> Settlement:
         """Settle a charge against grants, in burn-down order.
 
         delivered: the work is done, so it is recorded whatever the balance. as_control: an
-        adjustment, real in every mode. Raises, first match wins: InvalidState (frozen),
+        adjustment, real in every mode. derived: the budgets that templates make of the
+        subject. Raises, first match wins: InvalidState (frozen), SpendLimitReached,
         InsufficientFunds.
         """
         if self.frozen and not delivered:
             raise frozen(self.id)
         mode = "CONTROL" if as_control else self.mode
+        limits = self.limits(asset.key, subject, derived, at) if units else None
+        reached = limits.reached(asset, units, units) if limits is not None else None
+        if reached is not None and mode == "CONTROL" and not delivered:
+            raise reached
         account = self.accounts.get(asset.key)
         payable_units = account.available_for_units(meter, occurred_at, at) if account else 0
         limit_units = account.limit_units if account else 0
@@ -375,18 +411,28 @@ class Wallet(Aggregate):
             )
 
         # Nothing may fail from here on.
+        would_refuse = would_refuse or reached is not None
+        counts, counted = self._counted(limits, units)
         if account is None:
             account = self._account(asset, at)
         if mode == "SHADOW":
-            self._tell(account, charge_id, units, (), None, True, at)
+            self._tell(account, charge_id, units, (), None, True, at, counts)
+            if limits is not None:
+                limits.tell_crossed()
             return Settlement((), None, would_refuse, True, account.available_units(at))
         burned, uncovered_units = burn_down(account.payers(meter), units, occurred_at, at)
         incurred = _incurred(account, uncovered_units)
         grants = [account.grants[grant_id] for grant_id, _ in burned]
         account.debit(burned, incurred)
-        self._tell(account, charge_id, units, burned, incurred, False, at)
+        self._tell(account, charge_id, units, burned, incurred, False, at, counts)
         self._tell_exhausted(grants, at)
-        return Settlement(burned, incurred, would_refuse, False, account.available_units(at))
+        if incurred is not None:
+            self._tell_first_overage(account, incurred, at)
+        if limits is not None:
+            limits.tell_crossed()
+        return Settlement(
+            burned, incurred, would_refuse, False, account.available_units(at), budgets=counted
+        )
 
     def reverse(
         self,
@@ -396,8 +442,15 @@ class Wallet(Aggregate):
         forgiven: tuple[Range, ...],
         returned: Iterable[GrantReturn],
         at: datetime,
+        *,
+        budgets: tuple[BudgetCount, ...] = (),
     ) -> None:
-        """Give back what a refund returns. What may not stay is taken off by the caller."""
+        """Give back what a refund returns. What may not stay is taken off by the caller.
+
+        budgets: how far what they have spent falls (`Budgets.lowered`).
+        """
+        lowered = [self.budgets.by_id[budget_id] for budget_id, _ in budgets]
+        before = self.budgets.marks(lowered, at)
         self.record(
             ChargeReversed(
                 self.id,
@@ -408,8 +461,11 @@ class Wallet(Aggregate):
                 units,
                 forgiven,
                 tuple(returned),
+                budgets,
             )
         )
+        for budget, was, now in zip(lowered, before, self.budgets.marks(lowered, at), strict=True):
+            tell_crossed(self, budget, was, now, at)
 
     def lapse_return(self, asset: str, grant_id: str, at: datetime) -> None:
         """Let what a refund returned to an expired grant expire at once."""
@@ -427,13 +483,18 @@ class Wallet(Aggregate):
         occurred_at: datetime,
         expires_at: datetime,
         at: datetime,
+        *,
+        subject: str | None = None,
+        derived: Sequence[DerivedBudget] = (),
     ) -> tuple[tuple[Part, ...], int]:
         """Set an estimate aside; answer the pinned parts and the balance after.
 
-        Raises, first match wins: InvalidState (frozen), InsufficientFunds.
+        Raises, first match wins: InvalidState (frozen), SpendLimitReached,
+        InsufficientFunds.
         """
         if self.frozen:
             raise frozen(self.id)
+        limits = self._allowing(asset, subject, derived, units, units, at)
         shadow = self.mode == "SHADOW"
         pinned, uncovered_units, account = self._set_aside(
             asset, meter, units, units, occurred_at, at, shadow=shadow
@@ -452,8 +513,11 @@ class Wallet(Aggregate):
                 uncovered_units,
                 shadow,
                 expires_at,
+                subject,
             )
         )
+        if limits is not None:
+            limits.tell_crossed()
         return pinned, account.available_units(at)
 
     def extend_hold(
@@ -464,6 +528,8 @@ class Wallet(Aggregate):
         occurred_at: datetime,
         expires_at: datetime,
         at: datetime,
+        *,
+        derived: Sequence[DerivedBudget] = (),
     ) -> tuple[tuple[Part, ...], int]:
         """Enlarge or lengthen a live hold; answer the parts pinned anew, the balance after.
 
@@ -475,7 +541,11 @@ class Wallet(Aggregate):
         pinned: tuple[Part, ...] = ()
         uncovered_units = 0
         account = self.accounts[asset.key]
+        limits: Limits | None = None
         if not hold.shadow:
+            limits = self._allowing(
+                asset, hold.subject, derived, hold.held_units + added_units, added_units, at
+            )
             pinned, uncovered_units, account = self._set_aside(
                 asset,
                 hold.meter,
@@ -498,6 +568,8 @@ class Wallet(Aggregate):
                 expires_at,
             )
         )
+        if limits is not None:
+            limits.tell_crossed()
         return pinned, account.available_units(at)
 
     def capture(
@@ -510,12 +582,14 @@ class Wallet(Aggregate):
         *,
         final: bool,
         delivered: bool,
+        derived: Sequence[DerivedBudget] = (),
     ) -> Settlement:
         """Settle a live hold, or a part of it, at its true cost.
 
         What the capture takes beyond the hold comes from what is available, then from
         overage where that is allowed or the work `delivered`. Raises, first match wins:
-        InvalidState (frozen, above the hold), InsufficientFunds; the hold stands.
+        InvalidState (frozen), SpendLimitReached, InsufficientFunds, all for what is above
+        the hold; the hold stands.
         """
         account = self.accounts[asset.key]
         observed = self.mode == "SHADOW"
@@ -526,6 +600,12 @@ class Wallet(Aggregate):
         above = units > set_aside_units
         if units > hold.held_units and self.frozen and not delivered:
             raise frozen(self.id)
+        limits = self.limits(asset.key, hold.subject, derived, at)
+        reached = None
+        if limits is not None and above:
+            reached = limits.reached(asset, units, units - set_aside_units)
+        if reached is not None and self.mode == "CONTROL" and not delivered:
+            raise reached
         would_refuse = (above or uncovered_units > 0) and beyond_limit(
             units, payable_units, account.limit_units
         )
@@ -538,6 +618,8 @@ class Wallet(Aggregate):
             )
 
         # Nothing may fail from here on.
+        would_refuse = would_refuse or reached is not None
+        counts, counted = self._changed(limits, units)
         burned_pinned: tuple[Part, ...] = ()
         burned: tuple[Part, ...] = ()
         incurred: Range | None = None
@@ -576,10 +658,15 @@ class Wallet(Aggregate):
                 released_units,
                 final,
                 observed,
+                counts,
             )
         )
         self._tell_exhausted(touched, at)
+        if incurred is not None:
+            self._tell_first_overage(account, incurred, at)
         self._settle_dead(asset.key, merged(burned_pinned, released), at, at)
+        if limits is not None:
+            limits.tell_crossed()
         return Settlement(
             merged(burned_pinned, burned),
             incurred,
@@ -588,11 +675,13 @@ class Wallet(Aggregate):
             account.available_units(at),
             burned_pinned,
             hold.held_units,
+            counted,
         )
 
     def release(self, hold: OpenHold, at: datetime) -> None:
         """Give a live hold back."""
         released = tuple(hold.pinned.items())
+        limits = self.limits(hold.asset, hold.subject, (), at)
         self.record(
             HoldReleased(
                 self.id,
@@ -607,6 +696,8 @@ class Wallet(Aggregate):
         self._pending_events.append(
             AuthorizationReleased(hold.charge_id, hold.charge_version + 1, at, "RELEASED", None)
         )
+        if limits is not None:
+            limits.tell_crossed()
         self._settle_dead(hold.asset, released, at, at)
 
     def _set_aside(
@@ -636,6 +727,143 @@ class Wallet(Aggregate):
             return (), 0, account
         pinned, uncovered_units = burn_down(account.payers(meter), units, occurred_at, at)
         return pinned, uncovered_units, account
+
+    # Limits
+
+    def limits(
+        self, asset: str, subject: str | None, derived: Sequence[DerivedBudget], at: datetime
+    ) -> Limits | None:
+        """Return what limits spending of a subject; None if nothing does."""
+        budgets = self.budgets
+        if not budgets.by_id and not derived and asset not in budgets.maxima:
+            return None
+        return Limits(self, asset, subject, derived, at)
+
+    def window_of(self, budget: Budget, at: datetime) -> Window:
+        """Return the budget's window at `at`: the one it has, or the next that `at` lies in."""
+        if not budget.over(at):
+            return budget.starts_at, budget.resets_at
+        return self.new_window(budget.period, budget.timezone, budget.week_start, at)
+
+    def new_window(
+        self, period: BudgetPeriod, timezone: str | None, week_start: int, at: datetime
+    ) -> Window:
+        """Return the window that `at` lies in. timezone: None for the customer's."""
+        return window_of(period, timezone or self.timezone, week_start, at)
+
+    def set_budget(
+        self,
+        subject: str,
+        asset: Asset,
+        limit_units: int,
+        period: BudgetPeriod,
+        timezone: str | None,
+        week_start: int,
+        at: datetime,
+    ) -> Budget:
+        """Set a budget, which starts with nothing spent; one that is there keeps its count.
+        The same again writes nothing.
+        """
+        before = self.budgets.like(subject, asset.key, period)
+        if before is None:
+            budget_id = derived_id("budget", self.id, str(self.next_version()))
+            window = self.new_window(period, timezone, week_start, at)
+            spent_units = mark = 0
+        else:
+            terms = (before.limit_units, before.timezone, before.week_start)
+            if terms == (limit_units, timezone, week_start):
+                return before
+            budget_id = before.budget_id
+            spent_units = before.spent_at(at)
+            mark = before.mark_of(self.budgets.used_units(before, at))
+            window = before.starts_at, before.resets_at
+            if terms[1:] != (timezone, week_start) or before.over(at):
+                window = self.new_window(period, timezone, week_start, at)
+        self._account(asset, at)
+        self.record(
+            BudgetSet(
+                self.id,
+                self.next_version(),
+                at,
+                budget_id,
+                subject,
+                asset.key,
+                limit_units,
+                period,
+                timezone,
+                week_start,
+                *window,
+                spent_units,
+            )
+        )
+        budget = self.budgets.by_id[budget_id]
+        if before is not None:
+            now = budget.mark_of(self.budgets.used_units(budget, at))
+            tell_crossed(self, budget, mark, now, at)
+        return budget
+
+    def lower(
+        self, derived: Iterable[DerivedBudget], recorded_at: datetime, units: int, at: datetime
+    ) -> None:
+        """Take what is given back of a charge off derived budgets, in the window where it
+        was recorded.
+        """
+        for budget in derived:
+            if budget.over(at) or recorded_at < budget.starts_at or not budget.spent_units:
+                continue
+            was = budget.mark_of(self.budgets.used_units(budget, at))
+            budget.count(-units)
+            budget.counted_at = at
+            self.counted[budget.budget_id] = budget
+            now = budget.mark_of(self.budgets.used_units(budget, at))
+            tell_crossed(self, budget, was, now, at)
+
+    def remove_budget(self, budget_id: str, at: datetime) -> None:
+        self.record(BudgetRemoved(self.id, self.next_version(), at, budget_id))
+
+    def set_event_maximum(self, asset: Asset, maximum_units: int | None, at: datetime) -> None:
+        """Set the most that one event may take; None: no limit. The same again writes nothing."""
+        if maximum_units == self.budgets.maxima.get(asset.key):
+            return
+        self._account(asset, at)
+        self.record(EventMaximumSet(self.id, self.next_version(), at, asset.key, maximum_units))
+
+    def _allowing(
+        self,
+        asset: Asset,
+        subject: str | None,
+        derived: Sequence[DerivedBudget],
+        event_units: int,
+        added_units: int,
+        at: datetime,
+    ) -> Limits | None:
+        """Return the limits of what is to be held, which allow it in CONTROL."""
+        limits = self.limits(asset.key, subject, derived, at)
+        if limits is not None and self.mode == "CONTROL":
+            reached = limits.reached(asset, event_units, added_units)
+            if reached is not None:
+                raise reached
+        return limits
+
+    def _changed(
+        self, limits: Limits | None, units: int
+    ) -> tuple[tuple[BudgetCount, ...], tuple[str, ...]]:
+        """Return how budgets change, and the ids of all that are counted against."""
+        if limits is None or not units:
+            return (), ()
+        return limits.changes(units), limits.ids
+
+    def _counted(
+        self, limits: Limits | None, units: int
+    ) -> tuple[tuple[BudgetCount, ...], tuple[str, ...]]:
+        """The same, folded at once: the event comes later."""
+        counts, counted = self._changed(limits, units)
+        if counts:
+            self.budgets.count(counts)
+        return counts, counted
+
+    def note_crossing(self, event: ThresholdCrossed) -> None:
+        """Fold what was told."""
 
     # Settings
 
@@ -668,19 +896,25 @@ class Wallet(Aggregate):
     @property
     def waiting(self) -> bool:
         """Whether charges wait to be stated as one event."""
-        return self._tally is not None
+        return self._tally is not None or bool(self.counted)
 
     def next_version(self) -> int:
         """Return the version of the next event, once waiting charges have theirs."""
-        self.seal()
+        if self._tally is not None:
+            self._state(self._tally)
         return self.version + 1
 
     def seal(self) -> None:
-        """State the charges that wait as one event."""
-        tally = self._tally
-        if tally is None:
-            return
+        """State the charges that wait as one event, and what derived budgets have spent."""
+        if self._tally is not None:
+            self._state(self._tally)
+        if self.counted:
+            self._state_counted()
+
+    def _state(self, tally: _Tally) -> None:
+        """State the charges of a tally as one event."""
         self._tally = None
+        budgets = tuple(tally.budgets.items())
         event: Any
         if tally.observed:
             event = UsageObserved(
@@ -690,6 +924,7 @@ class Wallet(Aggregate):
                 tally.asset,
                 tally.units,
                 tuple(tally.charge_ids),
+                budgets,
             )
         else:
             event = UsageDebited(
@@ -701,6 +936,7 @@ class Wallet(Aggregate):
                 tuple(tally.burned.items()),
                 tally.overage,
                 tuple(tally.charge_ids),
+                budgets,
             )
         # Each charge was folded when it was decided.
         self._version += 1
@@ -716,6 +952,7 @@ class Wallet(Aggregate):
         incurred: Range | None,
         observed: bool,
         at: datetime,
+        counts: tuple[BudgetCount, ...] = (),
     ) -> None:
         tally = self._tally
         if (
@@ -724,7 +961,8 @@ class Wallet(Aggregate):
             or tally.observed != observed
             or tally.at != at
         ):
-            self.seal()
+            if tally is not None:
+                self._state(tally)
             tally = self._tally = _Tally(account.asset, observed, at)
         tally.units += units
         for grant_id, part in burned:
@@ -733,13 +971,65 @@ class Wallet(Aggregate):
             start = tally.overage[0] if tally.overage else incurred[0]
             tally.overage = (start, incurred[1])
         tally.charge_ids.append(charge_id)
+        for budget_id, change in counts:
+            tally.budgets[budget_id] = tally.budgets.get(budget_id, 0) + change
+
+    def _state_counted(self) -> None:
+        """State what derived budgets have spent, each once, in streams of their own."""
+        for budget in self.counted.values():
+            assert budget.counted_at is not None
+            budget.version += 1
+            self._pending_events.append(
+                BudgetCounted(
+                    budget.budget_id,
+                    budget.version,
+                    budget.counted_at,
+                    self.id,
+                    self.customer_id,
+                    budget.template_id,
+                    budget.subject,
+                    budget.asset,
+                    budget.starts_at,
+                    budget.resets_at,
+                    budget.spent_units,
+                )
+            )
+            budget.counted_at = None
+        self.counted = {}
 
     def _tell_exhausted(self, grants: Iterable[OpenGrant], at: datetime) -> None:
+        sources: dict[tuple[str, str], None] = {}
         for grant in grants:
             if not grant.remaining_units and grant.status == "ACTIVE":
                 self._pending_events.append(
                     GrantExhausted(grant.terms.grant_id, grant.stream_version, at, figures(grant))
                 )
+                sources[grant.terms.asset, grant.terms.source] = None
+        for asset, source in sources:
+            self._tell_source_exhausted(asset, source, at)
+
+    def _tell_source_exhausted(self, asset: str, source: str, at: datetime) -> None:
+        """Tell once the last usable grant of a source is burned."""
+        left = any(
+            grant.terms.source == source and grant.status == "ACTIVE"
+            for grant in self.accounts[asset].grants.values()
+        )
+        if not left:
+            self._tell_crossing("GRANT_SOURCE_EXHAUSTED", asset, 0, source, at)
+
+    def _tell_first_overage(self, account: Account, incurred: Range, at: datetime) -> None:
+        """Tell when overage is owed where none was."""
+        if account.owed_units == incurred[1] - incurred[0]:
+            self._tell_crossing("FIRST_OVERAGE", account.asset, account.owed_units, None, at)
+
+    def _tell_crossing(
+        self, kind: ThresholdKind, asset: str, units: int, about: str | None, at: datetime
+    ) -> None:
+        self.record(
+            ThresholdCrossed(
+                self.id, self.next_version(), at, kind, "UP", asset, 0, units, about, None
+            )
+        )
 
     def _settle_dead(
         self, asset: str, parts: Iterable[Part], due_at: datetime, at: datetime
@@ -776,6 +1066,7 @@ class Wallet(Aggregate):
             tuple(account.state() for account in self.accounts.values()),
             tuple(self.holds.values()),
             self.timezone,
+            self.budgets.state(),
         )
 
     @classmethod
@@ -785,6 +1076,7 @@ class Wallet(Aggregate):
         wallet.__base_init__(wallet_id, version, at)
         wallet.open(state.customer_id, state.mode, state.timezone)
         wallet.frozen = state.frozen
+        wallet.budgets = Budgets.restored(state.budgets)
         for account in state.accounts:
             wallet.accounts[account.asset] = Account.restored(account, wallet.due)
         for hold in state.holds:
@@ -800,8 +1092,11 @@ class Wallet(Aggregate):
                     hold.expires_at,
                     hold.charge_version,
                     dict(hold.pinned),
+                    hold.subject,
                 )
             )
+            if not hold.shadow:
+                wallet.budgets.hold(hold.asset, hold.subject, hold.held_units)
         return wallet
 
     def as_of(self, at: datetime) -> Wallet:

@@ -13,6 +13,7 @@ from application.ledger import Outcome
 from domain.refusals import InvalidInput, Refusal
 from interfaces.graphql.adjustments import Adjustment, adjustment_of
 from interfaces.graphql.assets import Asset, asset_of
+from interfaces.graphql.budgets import Budget, BudgetTemplate, budget_of, template_of
 from interfaces.graphql.charges import UsageCharge, charge_of
 from interfaces.graphql.context import Info, RequestContext
 from interfaces.graphql.customers import Customer, load_customer
@@ -23,7 +24,17 @@ from interfaces.graphql.wallets import Wallet, load_wallet
 
 T = TypeVar("T")
 
-Shown = Adjustment | Asset | UsageCharge | Customer | CreditGrant | Hold | Wallet
+Shown = (
+    Adjustment
+    | Asset
+    | UsageCharge
+    | Customer
+    | CreditGrant
+    | Hold
+    | Wallet
+    | Budget
+    | BudgetTemplate
+)
 
 
 async def perform(info: Info, build: Callable[[], Command]) -> Shown | AnyProblem:
@@ -115,6 +126,10 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
             return adjustment_of(answer, await context.loaders.scale(answer.asset))
         case answers.InvoiceAnswer() | answers.CreditNoteAnswer() | answers.SellerAnswer():
             raise AssertionError("no mutation makes documents yet")
+        case answers.BudgetAnswer():
+            return budget_of(answer.figures, answer.scale)
+        case answers.BudgetTemplateAnswer():
+            return template_of(answer.template, answer.scale)
         case answers.ClockAnswer():
             raise AssertionError("the clock answers with a time of its own")
         case never:

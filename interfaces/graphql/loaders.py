@@ -21,6 +21,7 @@ from domain.grants.grant import CreditGrant
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.money.currencies import CURRENCY_SCALE, EXPONENTS
 from domain.usage.charge import HoldPointer, UsageCharge
+from domain.wallet.derived_budgets import BudgetPointer
 from domain.wallet.wallet import Wallet
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Loaders:
         self.grants: DataLoader[str, CreditGrant | None] = self._batched(reader.grants)
         self.charges: DataLoader[str, UsageCharge | None] = self._batched(reader.charges)
         self.holds: DataLoader[str, HoldPointer | None] = self._batched(reader.hold_pointers)
+        self.budgets: DataLoader[str, BudgetPointer | None] = self._batched(reader.budget_pointers)
         self._assets: DataLoader[str, Asset | None] = self._batched(
             lambda tenant_id, keys: {key: reader.asset(tenant_id, key) for key in keys}
         )

@@ -13,6 +13,7 @@ from application.commands import checks
 from domain import identity
 from domain.customers.customer import Customer
 from domain.refusals import NotFound
+from interfaces.graphql.budgets import load_budget
 from interfaces.graphql.charges import load_charge
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.customers import load_customer
@@ -83,4 +84,5 @@ _LOADS: dict[str, Any] = {
     "grant": load_grant,
     "charge": load_charge,
     "hold": load_hold,
+    "budget": load_budget,
 }

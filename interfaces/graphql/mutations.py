@@ -43,6 +43,7 @@ from interfaces.graphql.results import (
     WalletResult,
 )
 from interfaces.graphql.scalars import ExactDecimal, InstantText
+from interfaces.graphql.spend_fields import SpendMutations
 from interfaces.graphql.times import instant_of, optional_instant
 from interfaces.graphql.wallets import WalletMode
 
@@ -50,7 +51,7 @@ LARGEST_BATCH = 1_000
 
 
 @strawberry.type
-class Mutation(CustomerMutations):
+class Mutation(CustomerMutations, SpendMutations):
     @answering(DefineAssetResult)
     async def define_asset(self, info: Info, *, input: AssetInput) -> object:
         return await perform(info, input.command)

@@ -32,6 +32,7 @@ from interfaces.graphql.lookups import (
 from interfaces.graphql.nodes import Node, page_size
 from interfaces.graphql.results import RecordUsageResult
 from interfaces.graphql.scalars import InstantText
+from interfaces.graphql.spend_fields import SpendQueries
 from interfaces.graphql.statement import (
     BalancePoint,
     Bucket,
@@ -45,7 +46,7 @@ from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 
 @strawberry.type
-class Query(TemplateQueries):
+class Query(TemplateQueries, SpendQueries):
     @field("The ledger's clock.")
     async def now(self, info: Info) -> datetime:
         return await info.context.loaders.now()

@@ -13,6 +13,7 @@ from anyio import to_thread
 from domain.wallet import account as ledger_account
 from domain.wallet import wallet as ledger_wallet
 from interfaces.graphql.assets import Asset, asset_of
+from interfaces.graphql.budgets import Budget, load_budgets
 from interfaces.graphql.context import Info, RequestContext
 from interfaces.graphql.fields import field
 from interfaces.graphql.grants import CreditGrant, load_grants
@@ -44,6 +45,9 @@ class Account:
     )
     overage_limit: ExactDecimal | None = strawberry.field(description="Null: no limit.")
     pending: ExactDecimal = strawberry.field(description="Grants that are not effective yet.")
+    event_maximum: ExactDecimal | None = strawberry.field(
+        description="The most that one event may take; null: no limit."
+    )
     wallet: strawberry.Private[Wallet]
     state: strawberry.Private[ledger_account.Account]
 
@@ -98,6 +102,10 @@ class Wallet(Node):
     def accounts(self) -> list[Account]:
         return [_account_of(self, key) for key in sorted(self.state.accounts)]
 
+    @strawberry.field
+    async def budgets(self, info: Info) -> list[Budget]:
+        return await load_budgets(info.context, self.state, self.as_of, past=self.past)
+
     @field("Null until the wallet has had that asset.")
     def account(self, asset: str) -> Account | None:
         return _account_of(self, asset) if asset in self.state.accounts else None
@@ -113,6 +121,7 @@ def _account_of(wallet: Wallet, key: str) -> Account:
         overage_invoiced=exact(account.invoiced_units(), scale),
         overage_limit=optional_exact(account.limit_units, scale),
         pending=exact(account.pending_units, scale),
+        event_maximum=optional_exact(wallet.state.budgets.maxima.get(key), scale),
         wallet=wallet,
         state=account,
     )

@@ -28,6 +28,7 @@ from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import Refusal
 from domain.tenancy.tenant import ClockAdvanced, Tenant, TenantOpened
 from domain.usage.charge import HoldPointer, UsageCharge
+from domain.wallet.derived_budgets import BudgetCounted, BudgetPointer
 from domain.wallet.events import GrantCredited, OverageSettled
 from domain.wallet.wallet import Wallet
 from interfaces.graphql import view
@@ -64,6 +65,9 @@ class MemoryLog:
     def wallets(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Wallet]:
         found = {each: Wallet.fold(self.stream(each)) for each in ids}
         return {each: wallet for each, wallet in found.items() if wallet is not None}
+
+    def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
+        return {each: self.stream(each)[-1] for each in ids if self.stream(each)}
 
     def repayments(self, tenant_id: str, wallet_id: str) -> list[OverageSettled]:
         return [each for each in self.stream(wallet_id) if isinstance(each, OverageSettled)]
@@ -153,6 +157,12 @@ class MemoryReader:
     def hold_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, HoldPointer]:
         return self._many(HoldPointer, ids)
 
+    def tenant(self, tenant_id: str) -> Tenant:
+        return self._many(Tenant, [tenant_id])[tenant_id]
+
+    def budget_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, BudgetPointer]:
+        return self._many(BudgetPointer, ids)
+
     def wallets(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Wallet]:
         self.reads.append("wallets")
         at = self.now(tenant_id)
@@ -227,6 +237,13 @@ class MemoryReadModels:
             for event in self._log.stream(wallet_id)
             if isinstance(event, GrantCredited) and event.asset == asset
         ]
+
+    def derived_budgets(self, tenant_id: str, wallet_id: str) -> dict[str, BudgetCounted]:
+        return {
+            event.originator_id: event
+            for event in self._log.all
+            if isinstance(event, BudgetCounted) and event.wallet_id == wallet_id
+        }
 
     def customer_page(self, *asked: Any) -> Page[str]:
         return self._page("customers", asked)
