@@ -29,6 +29,7 @@ _STREAMS = {
     "catalog": "what is measured and what it costs; its version is the number that pricing checks",
     "claim": "what must be unique and is no aggregate: idempotency keys, payment references",
     "wallet": "the consistency boundary for spending; balances fold this stream and nothing else",
+    "budget": "a budget: where it is kept, and what a derived one has spent",
     "grant": "the life of a credit grant; invoices and journals fold this, never the wallet's",
     "charge": "the life of a usage charge, or of the authorisation before it",
     "hold": "where a hold is kept",
