@@ -61,6 +61,20 @@ def claim_id(tenant: str, kind: str, key: str) -> str:
     return derived_id("claim", tenant, kind, key)
 
 
+def grant_payment_id(tenant: str, grant: str) -> str:
+    """Of the one payment that a grant on account can have."""
+    return derived_id("grant-payment", tenant, grant)
+
+
+def bundle_id(tenant: str, customer: str, key: str) -> str:
+    """Of a customer's purchase that the tenant calls `key`."""
+    return derived_id("bundle", tenant, customer, key)
+
+
+def journal_entry_id(tenant: str, number: int) -> str:
+    return derived_id("journal-entry", tenant, str(number))
+
+
 def _uuid_text(hexadecimal: str) -> str:
     h = hexadecimal
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:32]}"

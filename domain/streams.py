@@ -7,11 +7,14 @@ from domain.catalog import events as catalog
 from domain.claims import Claimed
 from domain.customers.customer import CustomerCreated, CustomerUpdated
 from domain.grants import events as grants
+from domain.grants.bundle import GrantBundled
+from domain.grants.payment import GrantPaymentReceived
 from domain.invoicing import billing
 from domain.invoicing import events as invoices
 from domain.invoicing.numbers import NumberTaken
 from domain.invoicing.seller import SellerSet
 from domain.money.asset import AssetDefined, ExchangeRateSet
+from domain.revenue import accounting, period
 from domain.tenancy.tenant import (
     BudgetTemplateRemoved,
     BudgetTemplateSet,
@@ -70,6 +73,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     derived_budgets.BudgetOpened,
     derived_budgets.BudgetCounted,
     grants.GrantIssued,
+    grants.GrantRepaidOverage,
     grants.GrantActivated,
     grants.GrantExhausted,
     grants.GrantReopened,
@@ -79,6 +83,16 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     grants.GrantRefunded,
     grants.GrantReturnRevoked,
     grants.GrantCompensated,
+    GrantPaymentReceived,
+    GrantBundled,
+    accounting.AccountingPolicySet,
+    accounting.FunctionalCurrencySet,
+    accounting.AccountMapped,
+    period.AccountingDayEnded,
+    period.PeriodClosing,
+    period.PeriodClosed,
+    period.PeriodCloseFailed,
+    period.PeriodReopened,
     usage.ChargeSettled,
     usage.ChargeObserved,
     usage.ChargeAuthorized,

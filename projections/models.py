@@ -8,11 +8,19 @@ from projections.balances import Balances
 from projections.budgets import Budgets
 from projections.charges import Charges
 from projections.customers import Customers
+from projections.journal import Journal
 from projections.read_model import ReadModel
 from projections.statement import Statement
 from projections.tables import Location
 
-READ_MODELS: tuple[type[ReadModel[Any]], ...] = (Balances, Budgets, Charges, Customers, Statement)
+READ_MODELS: tuple[type[ReadModel[Any]], ...] = (
+    Balances,
+    Budgets,
+    Charges,
+    Customers,
+    Statement,
+    Journal,
+)
 
 
 def read_models(schema: str = "ledger_00") -> list[ReadModel[Any]]:

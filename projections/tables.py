@@ -41,13 +41,15 @@ class Location:
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of column. `sql`: its type; `text`: a value as an array's element; `read`: a
-    value as the row keeps it, from what is selected, its text if `as_text`.
+    value as the row keeps it, from what is selected, its text if `as_text`. `cast`: what an
+    element becomes on its way in, where an array cannot hold it (an array of arrays).
     """
 
     sql: str
     text: Callable[[Any], str]
     read: Callable[[Any], Any] | None = None
     as_text: bool = False
+    cast: str | None = None
 
 
 _json = msgspec.json.Encoder().encode
@@ -67,6 +69,15 @@ KINDS: dict[str, Kind] = {
     "time": Kind("timestamptz", lambda at: f'"{at.isoformat()}"'),
     "units": Kind("numeric", str, read=int, as_text=True),
     "decimal": Kind("numeric", str, as_text=True),
+    "date": Kind("date", str),
+    "texts": Kind("text", lambda words: f'"{{{",".join(words)}}}"', cast="text[]"),
+    "unitses": Kind(
+        "text",
+        lambda each: f'"{{{",".join(map(str, each))}}}"',
+        read=lambda text: [int(units) for units in text[1:-1].split(",")],
+        as_text=True,
+        cast="numeric[]",
+    ),
     "json": Kind("jsonb", lambda value: _quoted(_json(value).decode())),
 }
 
@@ -85,6 +96,10 @@ class Table(Generic[Row]):
         self.kinds = tuple(KINDS[kind] for kind in kinds.split())
         assert len(self.kinds) == len(self.columns), name
         self._values = attrgetter(*self.columns)
+        self._values_in = SQL(", ").join(
+            SQL("{}" if kind.cast is None else f"{{}}::{kind.cast}").format(Identifier(name))
+            for name, kind in zip(self.columns, self.kinds, strict=True)
+        )
         self._changes = SQL(" ON CONFLICT ({key}) DO UPDATE SET {changes}").format(
             key=_listed(self.key),
             changes=SQL(", ").join(
@@ -120,6 +135,19 @@ class Table(Generic[Row]):
         """Write rows as they are now, whether they were there or not."""
         self._write(connection, location, rows, self._changes)
 
+    def add(self, connection: Connection, location: Location, rows: Sequence[Row]) -> None:
+        """Add figures to those that are there: every column but the key is a number."""
+        sums = SQL(" ON CONFLICT ({key}) DO UPDATE SET {changes}").format(
+            key=_listed(self.key),
+            changes=SQL(", ").join(
+                SQL("{name} = {table}.{name} + EXCLUDED.{name}").format(
+                    name=Identifier(name), table=Identifier("t")
+                )
+                for name in self.columns[len(self.key) :]
+            ),
+        )
+        self._write(connection, location, rows, sums)
+
     def selected(self) -> Composed:
         """Return the columns as `row_of` takes them."""
         return SQL(", ").join(
@@ -140,8 +168,10 @@ class Table(Generic[Row]):
     ) -> None:
         if rows:
             statement = SQL(
-                "INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}){conflict}"
+                "INSERT INTO {table} AS t ({columns})"
+                " SELECT {values} FROM unnest({arrays}) AS u ({columns}){conflict}"
             ).format(
+                values=self._values_in,
                 table=location.table(self.name),
                 columns=_listed(self.columns),
                 arrays=self._arrays(len(self.columns)),

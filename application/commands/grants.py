@@ -5,16 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from application.commands import bundles
 from application.commands.answers import GrantAnswer
+from application.commands.bundles import stated_price
 from application.commands.requests import ExtendGrant, IssueGrant, RefundGrant, VoidGrant
 from application.commands.usage import paid_of
 from application.work import Work
 from domain import identity
 from domain.aggregate import create
 from domain.claims import Claim, Claimed, difference
-from domain.grants.events import CostBasis, GrantIssued, GrantSource, Origin, Paid, Recognition
+from domain.grants.events import (
+    CostBasis,
+    GrantIssued,
+    GrantSource,
+    Origin,
+    Paid,
+    Payment,
+    Recognition,
+    StandAlonePrice,
+)
 from domain.grants.grant import DEFAULT_RECOGNITION, CreditGrant
-from domain.money.asset import Asset
+from domain.money.asset import Asset, currency
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.decimals import decimal_of
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
@@ -36,6 +47,8 @@ def issue_grant(work: Work, command: IssueGrant) -> GrantAnswer:
     wallet = work.wallet(command.customer)
     units = asset.units(command.amount, "amount")
     paid = paid_of(command.paid, "paid")
+    payment = payment_of(command, paid)
+    stand_alone = stated_price(command.stand_alone_price)
     if command.source == "COMMITMENT" and asset.kind != "CURRENCY":
         raise InvalidInput(field="asset", reason="a COMMITMENT is a credit line in a currency")
     grant_id = identity.grant_id(work.tenant_id, "issueGrant", command.idempotency_key)
@@ -49,6 +62,10 @@ def issue_grant(work: Work, command: IssueGrant) -> GrantAnswer:
             "amount": units,
             "source": command.source,
             "paid": paid,
+            "payment": command.payment if paid else None,
+            "tax": payment.tax_units if payment else 0,
+            "fee": payment.fee_units if payment else 0,
+            "standAlonePrice": stand_alone,
             "priority": command.priority,
             "effectiveAt": command.effective_at,
             "expiresAt": command.expires_at,
@@ -68,8 +85,14 @@ def issue_grant(work: Work, command: IssueGrant) -> GrantAnswer:
     if command.expires_at is not None and command.expires_at <= max(at, effective_at):
         raise InvalidInput(field="expiresAt", reason="has passed already, or before effectiveAt")
 
+    share = stand_alone
+    if command.bundle_id is not None:
+        share = bundles.share_of(work, wallet.customer_id, command, asset, at)
+
     # Nothing may fail from here on.
     claim_payment(work, command.source, command.reference, grant_id, at)
+    if command.bundle_id is not None:
+        bundles.join(work, wallet.customer_id, grant_id, command, asset, share, at)
     state_grant(
         work,
         wallet,
@@ -80,6 +103,9 @@ def issue_grant(work: Work, command: IssueGrant) -> GrantAnswer:
         origin=Origin("ISSUED"),
         source=command.source,
         paid=paid,
+        payment=payment,
+        stand_alone=share,
+        stand_alone_stated=stand_alone is not None,
         reference=command.reference,
         bundle_id=command.bundle_id,
         priority=command.priority,
@@ -91,6 +117,19 @@ def issue_grant(work: Work, command: IssueGrant) -> GrantAnswer:
         private={"metadata": command.metadata} if command.metadata else {},
     )
     return GrantAnswer(grant_id, wallet.customer_id)
+
+
+def payment_of(command: IssueGrant, paid: Paid | None) -> Payment | None:
+    """Return how the money of a PAID grant stands. Raises InvalidInput."""
+    if paid is None or command.source != "PAID":
+        return None
+    paid_in = currency(paid.currency)
+    assert paid_in is not None
+    tax_units, fee_units = paid_in.units(command.tax, "tax"), paid_in.units(command.fee, "fee")
+    for field, units in (("tax", tax_units), ("fee", fee_units)):
+        if units > paid.units:
+            raise InvalidInput(field=field, reason="is a part of paid: no more than that")
+    return Payment(command.payment, tax_units, fee_units)
 
 
 def check_payment(work: Work, source: GrantSource, reference: str | None) -> None:
@@ -127,7 +166,10 @@ def state_grant(
     origin: Origin,
     source: GrantSource,
     paid: Paid | None = None,
+    payment: Payment | None = None,
     cost_basis: CostBasis | None = None,
+    stand_alone: StandAlonePrice | None = None,
+    stand_alone_stated: bool = False,
     reference: str | None = None,
     bundle_id: str | None = None,
     priority: int = 50,
@@ -150,7 +192,10 @@ def state_grant(
         units,
         source,
         paid,
+        payment or (Payment("RECEIVED", 0, 0) if paid is not None else None),
         cost_basis,
+        stand_alone,
+        stand_alone_stated,
         reference,
         bundle_id,
         priority,

@@ -12,7 +12,7 @@ from application.work import Work
 from domain import identity
 from domain.aggregate import create
 from domain.claims import Claim, Claimed, difference
-from domain.grants.events import CostBasis, Origin
+from domain.grants.events import CostBasis, Origin, Paid
 from domain.grants.grant import CreditGrant
 from domain.money.asset import Asset
 from domain.money.decimals import decimal_of
@@ -84,6 +84,11 @@ def refund_charge(work: Work, command: RefundCharge) -> ChargeAnswer:
             charge.id,
             charge.version + 1,
             at,
+            wallet.customer_id,
+            wallet.id,
+            asset.key,
+            charge.reported.meter,
+            charge.reported.occurred_at,
             units,
             overage.length(forgiven) + sum(part for _, part in repaid),
             forgiven,
@@ -209,7 +214,9 @@ def _compensate(
     issued = grant.issued
     basis = issued.cost_basis
     if issued.paid is not None:
-        basis = CostBasis(issued.paid, issued.amount_units)
+        tax_units = issued.payment.tax_units if issued.payment is not None else 0
+        net = Paid(issued.paid.units - tax_units, issued.paid.currency)
+        basis = CostBasis(net, issued.amount_units)
     state_grant(
         work,
         wallet,

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from application.commands import checks, spend_requests
 from application.commands.invoice_requests import InvoiceCommand
-from domain.grants.events import GrantSource, Recognition
+from domain.grants.events import GrantPayment, GrantSource, Recognition
+from domain.money.decimals import canonical
 from domain.refusals import InvalidInput
 from domain.wallet.events import WalletMode
 
@@ -157,6 +158,10 @@ class IssueGrant:
     reference: str | None = None
     bundle_id: str | None = None
     metadata: Any = None
+    payment: GrantPayment = "RECEIVED"
+    tax: str = "0"
+    fee: str = "0"
+    stand_alone_price: Money | None = None
 
     def check(self) -> None:
         checks.identifier(self.idempotency_key, "idempotencyKey")
@@ -177,6 +182,35 @@ class IssueGrant:
             self.paid.check("paid")
         if self.effective_at and self.expires_at and self.expires_at <= self.effective_at:
             raise InvalidInput(field="expiresAt", reason="must be after effectiveAt")
+        if self.source == "PAID" and self.recognition == "RATABLE" and self.expires_at is None:
+            raise InvalidInput(field="expiresAt", reason="a RATABLE grant ends some day")
+        self._check_money()
+
+    def _check_money(self) -> None:
+        checks.not_negative(self.tax, "tax")
+        checks.not_negative(self.fee, "fee")
+        for field, amount in (("tax", self.tax), ("fee", self.fee)):
+            if self.source != "PAID" and canonical(amount) != "0":
+                raise InvalidInput(field=field, reason=f"a {self.source} grant has no payment")
+        if self.source != "PAID" and self.payment != "RECEIVED":
+            raise InvalidInput(field="payment", reason=f"a {self.source} grant has no payment")
+        if self.payment != "RECEIVED" and canonical(self.fee) != "0":
+            raise InvalidInput(field="fee", reason="is known when the payment is recorded")
+        if self.stand_alone_price is not None:
+            checks.positive(self.stand_alone_price.amount, "standAlonePrice.amount")
+            checks.currency(self.stand_alone_price.currency, "standAlonePrice.currency")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordGrantPayment:
+    grant_id: str
+    reference: str
+    fee: str = "0"
+
+    def check(self) -> None:
+        checks.identifier(self.grant_id, "grantId")
+        checks.identifier(self.reference, "reference")
+        checks.not_negative(self.fee, "fee")
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +452,7 @@ Command = (
     | FreezeWallet
     | UnfreezeWallet
     | IssueGrant
+    | RecordGrantPayment
     | VoidGrant
     | RefundGrant
     | ExtendGrant

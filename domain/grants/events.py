@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 GrantSource = Literal["PAID", "PROMOTIONAL", "INCLUDED", "COMMITMENT", "ADJUSTMENT", "COMPENSATION"]
 Recognition = Literal["ON_USAGE", "RATABLE", "NONE"]
+GrantPayment = Literal["RECEIVED", "DUE", "CANCELLABLE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,25 @@ class Paid:
     """Units of the currency (scale 9)."""
 
     units: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """How the money of a PAID grant stands: received; due, a claim without conditions; or on
+    an invoice that may still be cancelled. tax and fee: parts of what was paid, in its units.
+    """
+
+    state: GrantPayment
+    tax_units: int
+    fee_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class StandAlonePrice:
+    """What one whole unit of the asset costs when it is sold alone. price: exact decimal."""
+
+    price: str
     currency: str
 
 
@@ -64,8 +84,9 @@ class GrantEvent(Event):
 
 @dataclass(frozen=True)
 class GrantIssued(GrantEvent):
-    """`effective_stated`, `recognition_stated`: whether the client said it; `private`:
-    metadata and notes. `lapses_at`: expires_at and the settlement grace.
+    """`effective_stated`, `stand_alone_stated`: whether the client said it; `private`:
+    metadata and notes. `lapses_at`: expires_at and the settlement grace. `stand_alone`: of
+    the grants of a purchase and of service credits, what shares and values them.
     """
 
     TOPIC: ClassVar[str] = "grant.issued"
@@ -76,7 +97,10 @@ class GrantIssued(GrantEvent):
     amount_units: int
     source: GrantSource
     paid: Paid | None
+    payment: Payment | None
     cost_basis: CostBasis | None
+    stand_alone: StandAlonePrice | None
+    stand_alone_stated: bool
     reference: str | None
     bundle_id: str | None
     priority: int
@@ -96,6 +120,20 @@ class GrantIssued(GrantEvent):
         aggregate.figures = Figures(0, 0, 0)
         aggregate.money_back_units = 0
         aggregate.credits_back_units = 0
+
+
+@dataclass(frozen=True)
+class GrantRepaidOverage(GrantEvent):
+    """`units` of it repaid these ranges of its account's overage: they count as burned."""
+
+    TOPIC: ClassVar[str] = "grant.repaid_overage"
+    wallet_id: str
+    asset: str
+    units: int
+    ranges: tuple[tuple[int, int], ...]
+
+    def apply(self, aggregate: CreditGrant) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -179,6 +217,7 @@ class GrantVoided(GrantEvent):
 
     def apply(self, aggregate: CreditGrant) -> None:
         aggregate.status = "VOIDED"
+        aggregate.claim_kept = self.keep_claim
         aggregate.figures = self.figures
 
 

@@ -45,6 +45,7 @@ class CreditGrant(Aggregate):
     money_back_units: int
     credits_back_units: int
     lapsed: bool = False
+    claim_kept: bool = False
 
     def live(self, verb: str) -> None:
         """Raise InvalidState unless the grant can still change."""
@@ -157,6 +158,10 @@ class CreditGrant(Aggregate):
             "amount": issued.amount_units,
             "source": issued.source,
             "paid": issued.paid,
+            "payment": issued.payment.state if issued.payment else None,
+            "tax": issued.payment.tax_units if issued.payment else 0,
+            "fee": issued.payment.fee_units if issued.payment else 0,
+            "standAlonePrice": issued.stand_alone if issued.stand_alone_stated else None,
             "priority": issued.priority,
             "effectiveAt": issued.effective_at if issued.effective_stated else None,
             "expiresAt": issued.expires_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -87,12 +88,31 @@ class ExchangeRate:
     effective_at: datetime
 
 
+def rate_at(rates: Iterable[ExchangeRate], at: datetime, preferred: str) -> ExchangeRate | None:
+    """Return the rate that holds at `at`: in the `preferred` currency, else in the only one."""
+    latest: dict[str, ExchangeRate] = {}
+    for rate in rates:
+        before = latest.get(rate.currency)
+        if rate.effective_at <= at and (before is None or before.effective_at <= rate.effective_at):
+            latest[rate.currency] = rate
+    if preferred in latest:
+        return latest[preferred]
+    return next(iter(latest.values())) if len(latest) == 1 else None
+
+
 class CustomAsset(Aggregate):
     """An asset that the tenant defined, and its exchange rates."""
 
     TOPIC = "asset"
     asset: Asset
     rates: list[ExchangeRate]
+
+    def rate_at(self, at: datetime, preferred: str) -> ExchangeRate | None:
+        """Return what a unit costs at `at`: in the `preferred` currency, else in the only one.
+
+        Of rates of one time the last recorded holds.
+        """
+        return rate_at(self.rates, at, preferred)
 
     def set_exchange_rate(
         self, currency: str, unit_price: str, effective_at: datetime, at: datetime

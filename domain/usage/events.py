@@ -156,7 +156,10 @@ class ChargeCaptured(ChargeEvent):
     """
 
     TOPIC: ClassVar[str] = "charge.captured"
+    customer_id: str
+    wallet_id: str
     reported: Reported
+    asset: str
     amount_units: int
     held_units: int
     allocations: tuple[Part, ...]
@@ -196,6 +199,11 @@ class ChargeRefunded(ChargeEvent):
     """
 
     TOPIC: ClassVar[str] = "charge.refunded"
+    customer_id: str
+    wallet_id: str
+    asset: str
+    meter: str
+    occurred_at: datetime
     units: int
     overage_units: int
     forgiven: tuple[Range, ...]

@@ -234,7 +234,9 @@ class Account:
 
     def repay(self, grant_id: str, units: int, ranges: tuple[Range, ...]) -> None:
         self._no_longer_owe(ranges)
-        self._burn(self.grants[grant_id], units, 0)
+        grant = self.grants[grant_id]
+        grant.stream_version += 1  # the grant's own stream says that it repaid
+        self._burn(grant, units, 0)
 
     def invoice(self, ranges: Iterable[Range]) -> None:
         self.invoiced = overage.joined(self.invoiced, ranges)

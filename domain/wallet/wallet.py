@@ -18,6 +18,7 @@ from domain.grants.events import (
     GrantActivated,
     GrantExhausted,
     GrantExpired,
+    GrantRepaidOverage,
     GrantReturnRevoked,
 )
 from domain.identity import derived_id
@@ -332,10 +333,14 @@ class Wallet(Aggregate):
         if terms.source != "PAID" or terms.meters is not None or not units:
             return
         ranges = overage.oldest(unbilled, units)
+        version = grant.stream_version + 1
         self.record(
             OverageSettled(
                 self.id, self.next_version(), at, terms.asset, terms.grant_id, units, ranges
             )
+        )
+        self._pending_events.append(
+            GrantRepaidOverage(terms.grant_id, version, at, self.id, terms.asset, units, ranges)
         )
         self._tell_exhausted([grant], at)
 

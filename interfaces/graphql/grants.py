@@ -47,6 +47,15 @@ class GrantStatus(Enum):
 
 
 @strawberry.enum
+class GrantPayment(Enum):
+    """Received; due, whatever happens; or on an invoice that may still be cancelled."""
+
+    RECEIVED = "RECEIVED"
+    DUE = "DUE"
+    CANCELLABLE = "CANCELLABLE"
+
+
+@strawberry.enum
 class Recognition(Enum):
     ON_USAGE = "ON_USAGE"
     RATABLE = "RATABLE"

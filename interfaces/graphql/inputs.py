@@ -17,12 +17,14 @@ from domain.wallet import events as wallet_events
 from interfaces.graphql.assets import AssetKind
 from interfaces.graphql.charges import ChargeStatus
 from interfaces.graphql.coercion import made_at_once
-from interfaces.graphql.grants import GrantSource, Recognition
+from interfaces.graphql.grants import GrantPayment, GrantSource, Recognition
 from interfaces.graphql.scalars import ExactDecimal, InstantText
 from interfaces.graphql.times import optional_instant
 from interfaces.graphql.wallets import WalletMode
 
 T = TypeVar("T")
+
+ZERO = ExactDecimal("0")
 
 
 @strawberry.enum(
@@ -114,6 +116,18 @@ class GrantInput:
         description="Names the purchase that a free grant came with."
     )
     metadata: JSON | None
+    payment: GrantPayment | None = strawberry.field(
+        default=GrantPayment.RECEIVED, description="How the money of a PAID grant stands."
+    )
+    tax: ExactDecimal | None = strawberry.field(
+        default=ExactDecimal("0"), description="A part of `paid`; never cost basis."
+    )
+    fee: ExactDecimal | None = strawberry.field(
+        default=ExactDecimal("0"), description="A part of `paid`, kept by the processor."
+    )
+    stand_alone_price: MoneyInput | None = strawberry.field(
+        description="What one unit costs alone, where a purchase shares its price."
+    )
 
     def command(self) -> requests.IssueGrant:
         return requests.IssueGrant(
@@ -131,6 +145,10 @@ class GrantInput:
             reference=self.reference,
             bundle_id=self.bundle_id,
             metadata=self.metadata,
+            payment=default(self.payment, GrantPayment.RECEIVED).value,
+            tax=default(self.tax, ZERO),
+            fee=default(self.fee, ZERO),
+            stand_alone_price=money(self.stand_alone_price),
         )
 
 

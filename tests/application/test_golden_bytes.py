@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -115,6 +115,8 @@ def _sample(kind: inspect.Type, numbers: count[int], name: str) -> Any:
             return values[0]
         case inspect.EnumType(cls=members):
             return next(iter(members)).value
+        case inspect.DateType():
+            return date(2026, 1, 10)
         case inspect.DateTimeType():
             return datetime(2026, 1, 10, 10, 0, 0, 123_456, UTC)
         case inspect.BoolType():

@@ -1,0 +1,1 @@
+"""When what was paid becomes revenue: policies, obligations, the journal's rules."""

@@ -1,0 +1,222 @@
+"""The entries of usage: what credits earn as they burn, what overage adds, what goes back."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from domain.identity import ADJUSTMENT_METER
+from domain.revenue.books import Books, Place, policy_for
+from domain.revenue.grant_facts import make_unconditional, undo_unused, undo_used
+from domain.revenue.journal import Line, month_of
+from domain.revenue.obligation import Obligation, recognise, withdraw
+from domain.revenue.tenant_books import TenantBooks
+from domain.revenue.unbilled import Segment, UnbilledWallet, exact_units
+from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
+
+_NOT_USAGE = ("FORFEITURE", "CORRECTION")
+
+
+def settle(books: Books, place: Place, event: ChargeSettled | ChargeCaptured) -> None:
+    """Recognise a charge: an entry a grant that paid, and one for what none covered."""
+    if isinstance(event, ChargeCaptured) and event.observed:
+        return
+    tenant = books.tenant(place.tenant)
+    occurred = tenant.local_day(event.reported.occurred_at)
+    wallet = books.wallet(place, event.wallet_id, event.customer_id)
+    _note_activity(wallet, event.asset, occurred)
+    reason = _reason(event)
+    if reason in _NOT_USAGE:
+        assert reason is not None
+        wallet.adjustments[event.originator_id] = reason
+    for grant_id, units in event.allocations:
+        o = books.obligations.get(grant_id)
+        if o is not None:
+            _burn(books, place, event, o, units, occurred, reason)
+    if event.overage is not None:
+        _incur(books, place, event, wallet, event.overage, occurred)
+
+
+def _burn(
+    books: Books,
+    place: Place,
+    event: ChargeSettled | ChargeCaptured,
+    o: Obligation,
+    units: int,
+    occurred: date,
+    reason: str | None,
+) -> None:
+    tenant = books.tenant(place.tenant)
+    meter = event.reported.meter
+    if o.source == "COMMITMENT":
+        _draw(books, place, event, o, units, occurred)
+        return
+    make_unconditional(books, place, event, o)
+    if reason == "CORRECTION":
+        undo_unused(books, place, event, o, units, fact="correction")
+        return
+    before = o.burned
+    if reason == "FORFEITURE":
+        o.lapsed += units
+    else:
+        o.burned += units
+    if not o.booked:
+        return
+    day, service = tenant.entry_day(max(occurred, o.first_day), event.timestamp)
+    lines = recognise(o, policy_for(tenant, o, event.timestamp))
+    o.last_service = service
+    books.post(
+        place, event, "expiry" if reason == "FORFEITURE" else "usage", day, o.currency, lines,
+        service=service, obligation=o, charge_id=event.originator_id, meter=meter,
+    )  # fmt: skip
+    if o.claim_ended:
+        undo_used(books, place, event, o, before, o.burned)
+
+
+def _draw(
+    books: Books,
+    place: Place,
+    event: ChargeSettled | ChargeCaptured,
+    o: Obligation,
+    units: int,
+    occurred: date,
+) -> None:
+    """A credit line's usage is billed in arrears: as overage, at the currency itself."""
+    tenant = books.tenant(place.tenant)
+    wallet = books.wallet(place, o.wallet_id, o.customer_id)
+    o.burned += units
+    change = wallet.move(o.currency, month_of(occurred), exact_units(units))
+    _post_overage(books, place, event, tenant, o.customer_id, o.currency, change, occurred)
+
+
+def _incur(
+    books: Books,
+    place: Place,
+    event: ChargeSettled | ChargeCaptured,
+    wallet: UnbilledWallet,
+    incurred: tuple[int, int],
+    occurred: date,
+) -> None:
+    """Overage is worth what the asset's exchange rate says; without one it posts nothing."""
+    tenant = books.tenant(place.tenant)
+    rate = tenant.rate(event.asset, event.reported.occurred_at)
+    if rate is None:
+        return
+    segment = Segment(*incurred, month_of(occurred), rate.currency, rate.unit_price)
+    change = wallet.incur(event.asset, segment, tenant.scale(event.asset))
+    _post_overage(books, place, event, tenant, event.customer_id, rate.currency, change, occurred)
+
+
+def _post_overage(
+    books: Books,
+    place: Place,
+    event: ChargeSettled | ChargeCaptured,
+    tenant: TenantBooks,
+    customer_id: str,
+    currency: str,
+    change: int,
+    occurred: date,
+) -> None:
+    if not change:
+        return
+    day, service = tenant.entry_day(occurred, event.timestamp)
+    lines: list[Line] = [("unbilled_receivable", change), ("revenue_usage", -change)]
+    books.post(
+        place, event, "overage", day, currency, lines, service=service, customer_id=customer_id,
+        charge_id=event.originator_id, meter=event.reported.meter,
+    )  # fmt: skip
+
+
+def refund(books: Books, place: Place, event: ChargeRefunded) -> None:
+    """Give a charge's revenue back to the liability of the credits that paid, dated when it
+    was recorded; overage that is still owed leaves what is unbilled.
+    """
+    tenant = books.tenant(place.tenant)
+    wallet = books.wallet(place, event.wallet_id, event.customer_id)
+    day = tenant.local_day(event.timestamp)
+    service = month_of(tenant.local_day(event.occurred_at))
+    reason = wallet.adjustments.get(event.originator_id)
+    cycle = service
+    for grant_id, units in event.returned:
+        o = books.obligations.get(grant_id)
+        if o is None:
+            continue
+        if o.source == "COMMITMENT":
+            o.burned -= units
+            change = wallet.move(o.currency, cycle, -exact_units(units))
+            _post_forgiven(books, place, event, o.currency, change, day, service)
+        elif reason == "CORRECTION":
+            undo_unused(books, place, event, o, -units, fact="correction")
+        else:
+            if reason == "FORFEITURE":
+                o.lapsed -= units
+            else:
+                o.burned -= units
+            lines = recognise(o, policy_for(tenant, o, event.timestamp))
+            books.post(
+                place, event, "charge_refund", day, o.currency, lines, service=service,
+                obligation=o, charge_id=event.originator_id, meter=event.meter,
+            )  # fmt: skip
+    for grant_id, units, compensation_id in event.compensated:
+        _compensate(books, place, event, grant_id, units, compensation_id, day)
+    for currency, of_cycle, exact in wallet.take(
+        event.asset, event.forgiven, tenant.scale(event.asset)
+    ):
+        change = wallet.move(currency, of_cycle, -exact)
+        _post_forgiven(books, place, event, currency, change, day, service)
+
+
+def _post_forgiven(
+    books: Books,
+    place: Place,
+    event: ChargeRefunded,
+    currency: str,
+    change: int,
+    day: date,
+    service: str,
+) -> None:
+    if change:
+        lines: list[Line] = [("revenue_usage", -change), ("unbilled_receivable", change)]
+        books.post(
+            place, event, "overage_refund", day, currency, lines, service=service,
+            customer_id=event.customer_id, charge_id=event.originator_id, meter=event.meter,
+        )  # fmt: skip
+
+
+def _compensate(
+    books: Books,
+    place: Place,
+    event: ChargeRefunded,
+    grant_id: str,
+    units: int,
+    compensation_id: str,
+    day: date,
+) -> None:
+    """Move the liability of credits that could not return to the grant that takes them."""
+    tenant = books.tenant(place.tenant)
+    o = books.obligations.get(grant_id)
+    new = books.obligations.get(compensation_id)
+    if o is None or new is None:
+        return
+    carrying, _ = withdraw(o, policy_for(tenant, o, event.timestamp), units)
+    new.currency = o.currency
+    new.consideration = carrying * o.minor
+    new.booked = True
+    books.post(
+        place, event, "compensation", day, o.currency,
+        [("contract_liability", carrying), ("contract_liability", -carrying)] if carrying else [],
+        obligation=new, from_grant_id=o.grant_id, charge_id=event.originator_id,
+    )  # fmt: skip
+
+
+def _note_activity(wallet: UnbilledWallet, asset: str, day: date) -> None:
+    text = day.isoformat()
+    if text > wallet.last_charge.get(asset, ""):
+        wallet.last_charge[asset] = text
+
+
+def _reason(event: ChargeSettled | ChargeCaptured) -> str | None:
+    """Return why a back office debited an account; None for usage."""
+    if event.reported.meter != ADJUSTMENT_METER:
+        return None
+    reason: str | None = (event.private.get("properties") or {}).get("reason")
+    return reason

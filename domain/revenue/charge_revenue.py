@@ -1,0 +1,47 @@
+"""What one charge earns: the figure that a margin sets against the vendor's cost.
+
+The usage part of the target function, P b / g of each grant that paid, by cumulative
+rounding; nothing of a grant without a cost basis; overage at its rate. It is finer than the
+journal (units of the currency, not minor units), so that a charge of a fraction of a cent
+has a margin too; sums agree with the journal's to a minor unit a grant.
+
+Worked example: 1 000 DATA for $50.00; a charge of 200 earns 10.00. 2 500 credits at 0.01,
+1 000 of them from a grant that cost 10.00: 10.00 + 1 500 x 0.01 = 25.00.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from domain.money.currencies import CURRENCY_SCALE
+from domain.money.decimals import units_of
+from domain.money.rounding import divide_half_even, part_of
+
+_PRICE_SCALE = 18
+
+
+@dataclass(frozen=True, slots=True)
+class CostBasis:
+    """What `for_units` of a grant's asset cost, without tax. Units of the currency."""
+
+    consideration: int
+    for_units: int
+
+
+def usage_part(basis: CostBasis | None, burned_before: int, burned_after: int) -> int:
+    """Return what burning from `burned_before` to `burned_after` units of a grant earns.
+
+    In units of the currency; half-even on the cumulative figure. None: no cost basis.
+    """
+    if basis is None or not basis.consideration:
+        return 0
+    return part_of(basis.consideration, burned_before, burned_after, basis.for_units)
+
+
+def overage_value(units: int, scale: int, unit_price: str) -> int:
+    """Return what overage earns at its rate, in units of the rate's currency. Half-even.
+
+    units at `scale` of the asset; unit_price: the exact decimal that one whole unit costs.
+    """
+    price = units_of(unit_price, _PRICE_SCALE)
+    return divide_half_even(units * price, 10 ** (scale + _PRICE_SCALE - CURRENCY_SCALE))

@@ -1,0 +1,260 @@
+"""Read model `journal`: every accounting entry, and what the next one depends on.
+
+Tables: journal, its sums (journal_sums, obligation_months), and the state of the books
+(obligations, unbilled_wallets, tenant_books). Events: those of domain/revenue/folding, of
+grants, charges, periods and what they need; the wallet's never. Entries are only added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from domain.aggregate import Event
+from domain.grants.events import (
+    GrantExpired,
+    GrantIssued,
+    GrantRefunded,
+    GrantRepaidOverage,
+    GrantReturnRevoked,
+    GrantTermsExtended,
+    GrantVoided,
+)
+from domain.grants.payment import GrantPaymentReceived
+from domain.revenue.books import Books, Movements, movements_of
+from domain.revenue.folding import FOLD, LIVING, fold
+from domain.revenue.journal import JournalEntry
+from domain.revenue.obligation import Obligation
+from domain.revenue.tenant_books import TenantBooks
+from domain.revenue.unbilled import UnbilledWallet
+from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
+from projections.database import Connection
+from projections.log import Recorded
+from projections.read_model import ReadModel
+from projections.tables import Table
+
+
+@dataclass(slots=True)
+class SumRow:
+    """debit, credit: in minor units, neither below zero; entries: how many have the account."""
+
+    tenant: str
+    period: str
+    currency: str
+    fact: str
+    account: str
+    debit: int
+    credit: int
+    functional: int
+    entries: int
+
+
+@dataclass(slots=True)
+class MonthRow:
+    tenant: str
+    obligation_id: str
+    period: str
+    paid: int
+    recognized: int
+    breakage: int
+    refunded: int
+    escheated: int
+    transferred: int
+
+
+@dataclass(slots=True)
+class WalletRow:
+    tenant: str
+    wallet_id: str
+    state: Any
+
+
+@dataclass(slots=True)
+class BooksRow:
+    tenant: str
+    state: Any
+
+
+JOURNAL = Table(
+    "journal",
+    JournalEntry,
+    2,
+    "uuid bigint bigint time text text date text text text text uuid uuid uuid uuid uuid uuid"
+    " text text bigint texts unitses unitses",
+)
+SUMS = Table("journal_sums", SumRow, 5, "uuid text text text text units units units bigint")
+MONTHS = Table(
+    "obligation_months", MonthRow, 3, "uuid uuid text units units units units units units"
+)
+OBLIGATIONS = Table(
+    "obligations",
+    Obligation,
+    2,
+    "uuid uuid uuid uuid uuid text integer text text text boolean text text units units units"
+    " text boolean units units units units units units units units units boolean boolean date"
+    " date date integer text",
+)
+WALLETS = Table("unbilled_wallets", WalletRow, 2, "uuid uuid json")
+BOOKS = Table("tenant_books", BooksRow, 1, "uuid json")
+
+
+def _own(event: Any) -> Iterable[str]:
+    return (event.originator_id,)
+
+
+def _allocated(event: ChargeSettled | ChargeCaptured) -> Iterable[str]:
+    return [grant_id for grant_id, _ in event.allocations]
+
+
+def _returned(event: ChargeRefunded) -> Iterable[str]:
+    grants = [grant_id for grant_id, _ in event.returned]
+    return [*grants, *(new_id for _, _, new_id in event.compensated)]
+
+
+OBLIGATIONS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
+    ChargeSettled: _allocated,
+    ChargeCaptured: _allocated,
+    ChargeRefunded: _returned,
+    GrantPaymentReceived: lambda event: (event.grant_id,),
+    GrantRepaidOverage: _own,
+    GrantExpired: _own,
+    GrantTermsExtended: _own,
+    GrantVoided: _own,
+    GrantRefunded: _own,
+    GrantReturnRevoked: _own,
+}
+
+WALLET_OF: tuple[type[Event], ...] = (
+    ChargeSettled,
+    ChargeCaptured,
+    ChargeRefunded,
+    GrantRepaidOverage,
+)
+
+
+class Journal(ReadModel[Books]):
+    name = "journal"
+    events: ClassVar[tuple[type[Event], ...]] = tuple(FOLD)
+    tables: ClassVar[tuple[Table[Any], ...]] = (
+        JOURNAL,
+        SUMS,
+        MONTHS,
+        OBLIGATIONS,
+        WALLETS,
+        BOOKS,
+    )
+
+    def load(self, connection: Connection, batch: Sequence[Recorded]) -> Books:
+        tenants: set[str] = set()
+        obligations: set[tuple[str, str]] = set()
+        wallets: set[tuple[str, str]] = set()
+        bundles: list[tuple[str, str]] = []
+        living: set[str] = set()
+        for _, tenant, event in batch:
+            tenants.add(tenant)
+            ids = OBLIGATIONS_OF.get(type(event))
+            if ids is not None:
+                obligations.update((tenant, each) for each in ids(event))
+            if isinstance(event, WALLET_OF):
+                wallets.add((tenant, event.wallet_id))  # type: ignore[attr-defined]
+            elif isinstance(event, GrantIssued) and event.bundle_id is not None:
+                bundles.append((tenant, event.bundle_id))
+            elif isinstance(event, LIVING):
+                living.add(tenant)
+        books = Books()
+        for row in BOOKS.load(connection, self.location, [(tenant,) for tenant in tenants]):
+            books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
+        self._load_obligations(connection, books, obligations, bundles, living)
+        if living:
+            wallets |= {(each.tenant, each.wallet_id) for each in books.obligations.values()}
+        # A grant whose sale is unconditional by its first burn may share with its purchase.
+        for wallet in WALLETS.load(connection, self.location, wallets):
+            books.wallets[wallet.wallet_id] = msgspec.convert(wallet.state, UnbilledWallet)
+        return books
+
+    def _load_obligations(
+        self,
+        connection: Connection,
+        books: Books,
+        obligations: set[tuple[str, str]],
+        bundles: list[tuple[str, str]],
+        living: set[str],
+    ) -> None:
+        for o in OBLIGATIONS.load(connection, self.location, obligations):
+            books.obligations[o.obligation_id] = o
+        # Booking a sale shares its price over its purchase.
+        bundles += [
+            (o.tenant, o.bundle_id)
+            for o in books.obligations.values()
+            if o.bundle_id is not None and not o.booked
+        ]
+        select = self.location.query(
+            "SELECT {columns} FROM {obligations} o WHERE ", columns=OBLIGATIONS.selected()
+        )
+        if bundles:
+            found = connection.execute(
+                select + self.location.query("tenant = ANY(%s) AND bundle_id = ANY(%s)"),
+                ([tenant for tenant, _ in bundles], [bundle for _, bundle in bundles]),
+            )
+            for row in found:
+                o = OBLIGATIONS.row_of(row)
+                books.obligations.setdefault(o.obligation_id, o)
+        if living:
+            found = connection.execute(
+                select + self.location.query("tenant = ANY(%s) AND NOT ended"), (list(living),)
+            )
+            for row in found:
+                o = OBLIGATIONS.row_of(row)
+                books.obligations.setdefault(o.obligation_id, o)
+
+    @staticmethod
+    def fold(state: Books, batch: Sequence[Recorded]) -> None:
+        for position, tenant, event in batch:
+            fold(state, position, tenant, event)
+
+    def save(self, connection: Connection, state: Books) -> None:
+        JOURNAL.insert(connection, self.location, state.entries)
+        SUMS.add(connection, self.location, sums_of(state.entries))
+        MONTHS.add(
+            connection, self.location, list(map(_month_row, movements_of(state.entries).values()))
+        )
+        obligations = state.obligations
+        OBLIGATIONS.upsert(connection, self.location, [obligations[k] for k in sorted(obligations)])
+        wallets = [
+            WalletRow(each.tenant, each.wallet_id, each)
+            for _, each in sorted(state.wallets.items())
+        ]
+        WALLETS.upsert(connection, self.location, wallets)
+        rows = [BooksRow(each.tenant, each) for each in state.tenants.values()]
+        BOOKS.upsert(connection, self.location, rows)
+
+
+def sums_of(entries: Iterable[JournalEntry]) -> list[SumRow]:
+    """Return the sums of these entries, by month, currency, fact and account, in order."""
+    sums: dict[tuple[str, str, str, str, str], SumRow] = {}
+    for entry in entries:
+        before = (entry.tenant, entry.period, entry.currency, entry.fact)
+        for account, amount, functional in zip(
+            entry.accounts, entry.amounts, entry.functional, strict=True
+        ):
+            key = (*before, account)
+            row = sums.get(key)
+            if row is None:
+                row = sums[key] = SumRow(*key, 0, 0, 0, 0)
+            if amount > 0:
+                row.debit += amount
+            else:
+                row.credit -= amount
+            row.functional += functional
+            row.entries += 1
+    return [sums[key] for key in sorted(sums)]
+
+
+def _month_row(moved: Movements) -> MonthRow:
+    return MonthRow(
+        moved.tenant, moved.obligation_id, moved.period, moved.paid, moved.recognized,
+        moved.breakage, moved.refunded, moved.escheated, moved.transferred,
+    )  # fmt: skip
