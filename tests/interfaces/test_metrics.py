@@ -55,6 +55,7 @@ def test_charges_are_counted_by_outcome_whatever_the_door(client: Client) -> Non
     )
     hold = client.authorize("e5", "3")
     client.capture(hold["id"])
+    client.await_lists()  # holds_open is a read model's
     # then
     found = metrics_of(client.url)
     charges = {
