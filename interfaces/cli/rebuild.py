@@ -8,8 +8,9 @@ from interfaces.cli.failures import Refused
 from interfaces.cli.figures import counted
 from interfaces.cli.opening import opened
 from interfaces.cli.progress import progress_bar
+from projections.models import READ_MODELS
 
-NAMES = ("balances", "charges", "customers", "statement")
+NAMES = tuple(sorted(model.name for model in READ_MODELS))
 
 
 @click.command(short_help="Fold a read model anew from the log.")

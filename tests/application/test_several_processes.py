@@ -127,7 +127,7 @@ def test_a_watcher_hears_at_once_then_of_every_process(
         seen = asyncio.run(scene())
     # then: the position of the wallet's latest event, each later than the one before
     positions = [
-        row.id for row in here.recorder.select_notifications(None, 10_000)
+        row.id for row in here.recorder.select_notifications(seen[0], 10_000)
         if str(row.originator_id) == wallet
     ]  # fmt: skip
     assert seen == sorted(set(seen))

@@ -11,15 +11,18 @@ from application.commands.requests import (
     ExtendHold,
     FreezeWallet,
     Money,
+    RecordGrantPayment,
     RecordUsage,
     RefundCharge,
     RefundGrant,
     ReleaseHold,
+    SetExchangeRate,
     SetOverageLimit,
     SetWalletMode,
     UnfreezeWallet,
     VoidGrant,
 )
+from application.commands.spend_requests import SetBudgetTemplate
 from domain.refusals import InsufficientFunds
 from tests.projections.documents import tell_documents
 from tests.projections.shop import Shop
@@ -34,6 +37,8 @@ def tell(shop: Shop) -> None:
     returns_to_the_dead(shop)
     grace_and_batches(shop)
     settings(shop)
+    spend_control(shop)
+    on_account(shop)
     tell_documents(shop)
 
 
@@ -194,3 +199,18 @@ def settings(shop: Shop) -> None:
     shop.charge(customer, "1", delivered=True)
     shop.do(UnfreezeWallet(customer))
     shop.do(FreezeWallet(customer, "still suspicious"))
+
+
+def spend_control(shop: Shop) -> None:
+    customer = shop.customer()
+    shop.grant(customer, "50")
+    shop.do(SetBudgetTemplate("agent:*", "CREDIT", "9", "DAY"))
+    shop.charge(customer, "2", subject="agent:a")
+
+
+def on_account(shop: Shop) -> None:
+    """A grant that is paid for later, of an asset with a price."""
+    customer = shop.customer()
+    shop.do(SetExchangeRate("CREDIT", "USD", "0.01"))
+    grant = shop.grant(customer, "50", "PAID", payment="DUE")
+    shop.do(RecordGrantPayment(grant, "wire-grant"))

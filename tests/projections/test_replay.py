@@ -28,12 +28,23 @@ def check(shop: Shop) -> ReplayReport:
     return replay(shop.proj, EventCodec().decode, read_models(), batch_size=100)
 
 
+# The journal folds what no command states yet: policies, and the closing of periods.
+NOT_YET_STATED = {
+    "accounting.functional_currency_set",
+    "accounting.policy_set",
+    "period.close_failed",
+    "period.closing",
+    "period.day_ended",
+    "period.reopened",
+}
+
+
 def test_the_story_has_every_event_that_read_models_fold(told_shop: Shop) -> None:
     # given
     told = {topic for (topic,) in told_shop.rows("SELECT DISTINCT topic FROM ledger_00.events")}
     # then
     folded = {topic for topic, event in BY_TOPIC.items() for m in READ_MODELS if event in m.events}
-    assert folded - told == set()
+    assert folded - told == NOT_YET_STATED
 
 
 def test_an_honest_ledger_replays_without_a_difference(caught_up: Shop) -> None:
@@ -161,7 +172,7 @@ def test_streams_that_tell_two_stories_are_named(
     "topic, stopped",
     [
         ("customer.created", {"customers"}),
-        ("charge.settled", {"charges", "statement"}),
+        ("charge.settled", {"charges", "journal", "statement"}),
         ("wallet.opened", {"balances", "aggregates"}),
     ],
 )
