@@ -35,6 +35,7 @@ from interfaces.settings import Settings, SettingsError
 from interfaces.tracing import Tracing, open_tracing
 from projections.engine import ProjectionEngine
 from projections.holds import open_holds
+from projections.margin_queries import MarginQueries
 from projections.models import read_models
 from projections.queries import LISTED_MODELS, ReadModels
 
@@ -71,6 +72,7 @@ class Runtime:
         self.ledger: Ledger
         self.reader: Reader
         self.read_models: ReadModels
+        self.margins: MarginQueries
         self.engine: ProjectionEngine
         self.projection_pool: Pool
         self.due_work: DueWork
@@ -125,6 +127,7 @@ class Runtime:
                 check_isolation(connection, [FIRST_SHARD.schema, "counterfoil"])
         self.reader = Reader(app, self.clock)
         self.read_models = ReadModels(app.transaction)
+        self.margins = MarginQueries(app.transaction)
         self.engine = ProjectionEngine(
             proj,
             EventCodec().decode,
@@ -245,7 +248,11 @@ class Runtime:
         self.engine.catch_up()
 
     async def wait_for_lists(
-        self, tenant_id: str, customer_id: str | None, client_position: int
+        self,
+        tenant_id: str,
+        customer_id: str | None,
+        client_position: int,
+        models: Sequence[str] = LISTED_MODELS,
     ) -> int:
         """Wait until lists show what was acknowledged, at most a second.
 
@@ -255,11 +262,11 @@ class Runtime:
         wanted = max(self._acknowledged.position(tenant_id, customer_id), client_position)
         if not wanted:
             return 0
-        wait = partial(self.engine.wait_for, wanted, LONGEST_LIST_WAIT_SECONDS, LISTED_MODELS)
+        wait = partial(self.engine.wait_for, wanted, LONGEST_LIST_WAIT_SECONDS, models)
         if await to_thread.run_sync(wait):
             return 0
         positions = await to_thread.run_sync(self.engine.positions)
-        return max(0, wanted - min(positions[name] for name in LISTED_MODELS))
+        return max(0, wanted - min(positions[name] for name in models))
 
     def wallet_changes(self, tenant_id: str, wallet_id: str) -> AsyncGenerator[int, None]:  # noqa: ARG002
         """Yield the log's position at once, then after each change of a wallet, whichever

@@ -9,6 +9,7 @@ from projections.budgets import Budgets
 from projections.charges import Charges
 from projections.customers import Customers
 from projections.journal import Journal
+from projections.margins import Margins
 from projections.read_model import ReadModel
 from projections.statement import Statement
 from projections.tables import Location
@@ -20,6 +21,7 @@ READ_MODELS: tuple[type[ReadModel[Any]], ...] = (
     Customers,
     Statement,
     Journal,
+    Margins,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from graphql import DocumentNode
 
 from application.caller import Caller
 from interfaces.graphql.loaders import Loaders
+from projections.queries import LISTED_MODELS
 
 if TYPE_CHECKING:
     from interfaces.runtime import Runtime
@@ -56,11 +57,13 @@ class RequestContext:
         if self.loaders.used and self.position <= self.min_position:
             self.reached(await self.loaders.newest_position())
 
-    async def wait_for_lists(self, customer_id: str | None) -> None:
+    async def wait_for_lists(
+        self, customer_id: str | None, models: Sequence[str] = LISTED_MODELS
+    ) -> None:
         """Let read models reach what the client knows of; say so if they do not in time."""
         self.loaders.used = True
         behind = await self.runtime.wait_for_lists(
-            self.caller.tenant_id, customer_id, self.min_position
+            self.caller.tenant_id, customer_id, self.min_position, models
         )
         if behind:
             self.extensions["lists"] = {"behind": behind}

@@ -29,6 +29,7 @@ from interfaces.graphql.lookups import (
     required_customer,
     wallet_id_of,
 )
+from interfaces.graphql.margins import MarginQueries
 from interfaces.graphql.nodes import Node, page_size
 from interfaces.graphql.results import RecordUsageResult
 from interfaces.graphql.scalars import InstantText
@@ -46,7 +47,7 @@ from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 
 @strawberry.type
-class Query(TemplateQueries, SpendQueries):
+class Query(TemplateQueries, SpendQueries, MarginQueries):
     @field("The ledger's clock.")
     async def now(self, info: Info) -> datetime:
         return await info.context.loaders.now()

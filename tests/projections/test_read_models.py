@@ -12,6 +12,7 @@ from projections.balances import Balances
 from projections.charges import Charges
 from projections.customers import Customers
 from projections.log import LogReader
+from projections.margins import Margins
 from projections.read_model import ReadModel
 from projections.statement import Statement
 from projections.tables import Location
@@ -111,3 +112,7 @@ class TestCustomers(ReadModelContract):
 
 class TestStatement(ReadModelContract):
     model_class: ClassVar[type[ReadModel[Any]]] = Statement
+
+
+class TestMargins(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = Margins

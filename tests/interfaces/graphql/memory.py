@@ -288,7 +288,9 @@ class MemoryRuntime:
         opened = TenantOpened(TENANT, 1, START, "tests", clock_at)
         self.log.append([opened], self.caller)
 
-    async def wait_for_lists(self, tenant_id: str, customer_id: str | None, position: int) -> int:
+    async def wait_for_lists(
+        self, tenant_id: str, customer_id: str | None, position: int, models: Sequence[str] = ()
+    ) -> int:
         self.waited.append((customer_id, position))
         return self.behind
 

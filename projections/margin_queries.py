@@ -1,0 +1,199 @@
+"""What margins and tasks answer, for one tenant at a time. Money in units of the currency."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from psycopg.sql import SQL
+
+from projections.database import Connection
+from projections.pages import BadCursor, Page, cursor, place
+from projections.tables import Location
+
+MarginBy = Literal["CUSTOMER", "PRODUCT", "METER", "SUBJECT", "VENDOR", "DAY"]
+
+_CURSOR = re.compile(r"[A-Za-z0-9_=-]{1,2000}", re.ASCII)
+_NEWEST = 2**63 - 1
+_KEYS = {
+    "CUSTOMER": SQL("customer_id::text"),
+    "PRODUCT": SQL("product"),
+    "METER": SQL("meter"),
+    "SUBJECT": SQL("subject"),
+    "VENDOR": SQL("vendor"),
+    "DAY": SQL("to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
+}
+# A charge has one row 0 a currency; by line it may have several of one key.
+_CHARGES = SQL("count(*) FILTER (WHERE line = 0)")
+_CHARGES_BY_LINE = SQL("count(DISTINCT charge_id)")
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """key: what rows were added up by; empty where charges say none."""
+
+    key: str
+    currency: str
+    charges: int
+    revenue: int
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """amounts: units by asset, net; vendors: a row a vendor and currency."""
+
+    subject: str
+    charges: int
+    started_at: datetime
+    last_at: datetime
+    amounts: dict[str, int]
+    vendors: list[Margin]
+
+
+class MarginQueries:
+    """transaction: opens one that sees the rows of a tenant, as the role that reads."""
+
+    def __init__(
+        self,
+        transaction: Callable[[str], AbstractContextManager[Connection]],
+        schema: str = "ledger_00",
+    ) -> None:
+        self._transaction = transaction
+        self._location = Location(schema)
+
+    def margins(
+        self,
+        tenant_id: str,
+        by: MarginBy,
+        frm: datetime,
+        to: datetime,
+        customer_id: str | None,
+        first: int,
+        after: str | None = None,
+    ) -> Page[Margin]:
+        """Return what usage that occurred in [frm, to) earned and cost, by key and currency.
+
+        Days are of UTC. Raises BadCursor.
+        """
+        key, currency = ("", "") if after is None else _place(after)
+        rows = self._rows(
+            tenant_id,
+            """
+            SELECT * FROM (
+                SELECT ({key}) COLLATE "C" AS key, currency COLLATE "C" AS currency, {charges},
+                       sum(revenue)::text, sum(cost)::text
+                FROM {margin_lines}
+                WHERE tenant = %(tenant)s AND counted AND currency <> ''
+                AND occurred_at >= %(from)s AND occurred_at < %(to)s
+                AND (%(customer)s::uuid IS NULL OR customer_id = %(customer)s::uuid)
+                GROUP BY 1, 2
+            ) AS m WHERE (key, currency) > (%(key)s::text, %(currency)s::text)
+            ORDER BY key, currency LIMIT %(limit)s
+            """,
+            {
+                "from": frm, "to": to, "customer": customer_id, "key": key, "currency": currency,
+                "limit": first + 1,
+            },
+            key=_KEYS[by],
+            charges=_CHARGES_BY_LINE if by in ("PRODUCT", "METER") else _CHARGES,
+        )  # fmt: skip
+        found = [_margin(row) for row in rows[:first]]
+        end = _cursor(found[-1]) if found else None
+        return Page(found, end, has_next=len(rows) > first)
+
+    def tasks(
+        self, tenant_id: str, customer_id: str, first: int, after: str | None = None
+    ) -> Page[Task]:
+        """Return a customer's tasks, the last begun first. Raises BadCursor."""
+        before = _NEWEST if after is None else place("tasks", 1, after)[0]
+        rows = self._rows(
+            tenant_id,
+            "SELECT subject, charges, started_at, last_at, position FROM {tasks}"
+            " WHERE tenant = %(tenant)s AND customer_id = %(customer)s AND charges > 0"
+            " AND position < %(before)s ORDER BY position DESC LIMIT %(limit)s",
+            {"customer": customer_id, "before": before, "limit": first + 1},
+        )
+        end = cursor("tasks", rows[:first][-1][4]) if rows else None
+        found = self._tasks(tenant_id, customer_id, [row[:4] for row in rows[:first]])
+        return Page(found, end, has_next=len(rows) > first)
+
+    def task(self, tenant_id: str, customer_id: str, subject: str) -> Task | None:
+        rows = self._rows(
+            tenant_id,
+            "SELECT subject, charges, started_at, last_at FROM {tasks}"
+            " WHERE tenant = %(tenant)s AND customer_id = %(customer)s AND charges > 0"
+            " AND subject = %(subject)s",
+            {"customer": customer_id, "subject": subject},
+        )
+        found = self._tasks(tenant_id, customer_id, rows)
+        return found[0] if found else None
+
+    def _tasks(
+        self, tenant_id: str, customer_id: str, rows: Sequence[tuple[Any, ...]]
+    ) -> list[Task]:
+        found = [
+            Task(subject, charges, started.astimezone(UTC), last.astimezone(UTC), {}, [])
+            for subject, charges, started, last in rows
+        ]
+        by_subject = {task.subject: task for task in found}
+        wanted = {"customer": customer_id, "subjects": list(by_subject)}
+        amounts = self._rows(
+            tenant_id,
+            "SELECT subject, asset, amount::text FROM {task_amounts}"
+            " WHERE tenant = %(tenant)s AND customer_id = %(customer)s"
+            " AND subject = ANY(%(subjects)s) ORDER BY asset",
+            wanted,
+        )
+        for subject, asset, amount in amounts:
+            by_subject[subject].amounts[asset] = int(amount)
+        vendors = self._rows(
+            tenant_id,
+            'SELECT subject, vendor COLLATE "C", currency, {charges}, sum(revenue)::text,'
+            " sum(cost)::text FROM {margin_lines}"
+            " WHERE tenant = %(tenant)s AND customer_id = %(customer)s"
+            " AND subject = ANY(%(subjects)s) AND counted AND currency <> ''"
+            " GROUP BY 1, 2, 3 ORDER BY 2, 3",
+            wanted,
+            charges=_CHARGES,
+        )
+        for subject, *row in vendors:
+            by_subject[subject].vendors.append(_margin(row))
+        return found
+
+    def _rows(
+        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: SQL
+    ) -> Sequence[tuple[Any, ...]]:
+        with self._transaction(tenant_id) as connection:
+            return connection.execute(
+                self._location.query(query, **parts), {**parameters, "tenant": tenant_id}
+            ).fetchall()
+
+
+def _margin(row: Sequence[Any]) -> Margin:
+    key, currency, charges, revenue, cost = row
+    return Margin(key, currency, charges, int(revenue), int(cost))
+
+
+def _cursor(margin: Margin) -> str:
+    text = json.dumps(["margins", margin.key, margin.currency])
+    return urlsafe_b64encode(text.encode()).decode()
+
+
+def _place(after: str) -> tuple[str, str]:
+    """Return the key and currency that a cursor names. Raises BadCursor."""
+    try:
+        if not _CURSOR.fullmatch(after):
+            raise BadCursor(after[:60])
+        listed, key, currency = json.loads(urlsafe_b64decode(after))
+    except ValueError:
+        raise BadCursor(after[:60]) from None
+    if listed != "margins" or not isinstance(key, str) or not isinstance(currency, str):
+        raise BadCursor(after[:60])
+    return key, currency

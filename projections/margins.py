@@ -1,0 +1,391 @@
+"""Read model `margins`: what charges earn and cost, and the tasks that they make up.
+
+Tables: margin_grants, margin_lines, tasks, task_amounts. Events: those of charges, and the
+grants' issues for what a unit of each is worth; the wallet's never. Revenue is what the
+charge's own units of paid grants are worth (each grant by cumulative rounding, so that all
+its charges together earn what was paid for it), and its overage at its rate. A charge's
+lines share its revenue and its cost by their amounts. Money is in units of the currency.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from domain.aggregate import Event
+from domain.grants.events import CostBasis, GrantIssued
+from domain.money.asset import currency
+from domain.money.rounding import part_of
+from domain.usage.events import (
+    ChargeAuthorized,
+    ChargeCaptured,
+    ChargeObserved,
+    ChargeRefunded,
+    ChargeSettled,
+    Reported,
+)
+from domain.wallet.events import Part, Range
+from projections.database import Connection
+from projections.log import Recorded
+from projections.read_model import ReadModel
+from projections.tables import Table
+
+NONE = ""
+"""Of a currency, subject, product or vendor: there is none."""
+
+
+@dataclass(slots=True)
+class BasisRow:
+    """`paid` bought `for_units`; `burned` of them, net of what charges gave back."""
+
+    tenant: str
+    grant_id: str
+    currency: str
+    paid: int
+    for_units: int
+    burned: int
+
+    def move(self, units: int) -> int:
+        """Burn units, or give them back (below zero); return the revenue that moves."""
+        before, self.burned = self.burned, self.burned + units
+        return part_of(self.paid, before, self.burned, self.for_units)
+
+
+@dataclass(slots=True)
+class LineRow:
+    """See the migration. counted: whether it is a charge's; a hold is none yet."""
+
+    tenant: str
+    charge_id: str
+    line: int
+    currency: str
+    customer_id: str
+    subject: str
+    product: str
+    meter: str
+    vendor: str
+    occurred_at: datetime
+    asset: str
+    amount: int
+    revenue: int
+    cost: int
+    overage: int
+    overage_refunded: int
+    overage_revenue: int
+    counted: bool
+
+
+@dataclass(slots=True)
+class TaskRow:
+    tenant: str
+    customer_id: str
+    subject: str
+    position: int
+    charges: int
+    started_at: datetime
+    last_at: datetime
+
+
+@dataclass(slots=True)
+class TaskAmountRow:
+    tenant: str
+    customer_id: str
+    subject: str
+    asset: str
+    amount: int
+
+
+BASES = Table("margin_grants", BasisRow, 2, "uuid uuid text units units units")
+LINES = Table(
+    "margin_lines",
+    LineRow,
+    4,
+    "uuid uuid integer text uuid text text text text time text units units units units units"
+    " units boolean",
+)
+TASKS = Table("tasks", TaskRow, 3, "uuid uuid text bigint bigint time time")
+TASK_AMOUNTS = Table("task_amounts", TaskAmountRow, 4, "uuid uuid text text units")
+
+
+@dataclass(slots=True)
+class State:
+    """bases, lines: by grant and by charge. added: charges and amounts of tasks, to be added
+    to the rows that are there.
+    """
+
+    bases: dict[str, BasisRow] = field(default_factory=dict)
+    lines: dict[str, list[LineRow]] = field(default_factory=dict)
+    tasks: dict[tuple[str, str, str], TaskRow] = field(default_factory=dict)
+    amounts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+
+
+# What a line is
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    product: str
+    meter: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a charge's settlement says, whichever event it is."""
+
+    tenant: str
+    position: int
+    charge_id: str
+    customer_id: str
+    reported: Reported
+    asset: str
+    lines: tuple[Line, ...]
+    allocations: tuple[Part, ...]
+    overage: Range | None
+    private: dict[str, Any]
+
+
+def _settle(state: State, charge: Settled) -> None:
+    revenue = _earned(state, charge.allocations)
+    overage, overage_revenue, overage_currency = _overage(charge)
+    revenue[overage_currency] += overage_revenue
+    cost: Counter[str] = Counter()
+    if charge.reported.cost is not None:
+        cost[charge.reported.cost.currency] += charge.reported.cost.units
+    amounts = [line.amount for line in charge.lines]
+    rows = state.lines.setdefault(charge.charge_id, [])
+    # What was authorised stood on a row without a currency.
+    rows[:] = [row for row in rows if row.currency == NONE]
+    currencies = sorted(each for each in revenue.keys() | cost.keys() if each != NONE)
+    for name in currencies or [_currency_of(charge.asset)]:
+        shares = zip(
+            charge.lines,
+            split(revenue[name], amounts),
+            split(cost[name], amounts),
+            strict=True,
+        )
+        rows += [
+            LineRow(
+                charge.tenant, charge.charge_id, number, name, charge.customer_id,
+                charge.reported.subject or NONE, line.product, line.meter, _vendor(charge),
+                charge.reported.occurred_at, charge.asset, line.amount, earned, spent,
+                overage if number == 0 else 0, 0,
+                overage_revenue if number == 0 and name == overage_currency else 0,
+                counted=True,
+            )
+            for number, (line, earned, spent) in enumerate(shares)
+        ]  # fmt: skip
+    _count(state, charge, sum(amounts))
+
+
+def _earned(state: State, parts: Iterable[Part]) -> Counter[str]:
+    """Burn units of grants; return the revenue that they make, by currency."""
+    revenue: Counter[str] = Counter()
+    for grant_id, units in parts:
+        basis = state.bases.get(grant_id)
+        if basis is not None:
+            revenue[basis.currency] += basis.move(units)
+    return revenue
+
+
+def _overage(charge: Settled) -> tuple[int, int, str]:
+    """Return a charge's overage, and what it is worth in which currency."""
+    if charge.overage is None:
+        return 0, 0, NONE
+    units = charge.overage[1] - charge.overage[0]
+    return units, units if currency(charge.asset) else 0, _currency_of(charge.asset)
+
+
+def _currency_of(asset: str) -> str:
+    return asset if currency(asset) else NONE
+
+
+def _vendor(charge: Settled) -> str:
+    said = (charge.private.get("properties") or {}).get("vendor")
+    return said if isinstance(said, str) else NONE
+
+
+def split(total: int, amounts: Sequence[int]) -> list[int]:
+    """Share a total by amounts, by cumulative rounding; all to the first if they come to 0."""
+    whole = sum(amounts)
+    if not whole or len(amounts) == 1:
+        return [total] + [0] * (len(amounts) - 1)
+    sign = 1 if whole > 0 else -1
+    shares: list[int] = []
+    before = 0
+    for amount in amounts:
+        after = before + amount * sign
+        shares.append(part_of(total, before, after, whole * sign))
+        before = after
+    return shares
+
+
+def _count(state: State, charge: Settled, amount: int) -> None:
+    subject = charge.reported.subject
+    if subject is None:
+        return
+    key = (charge.tenant, charge.customer_id, subject)
+    at = charge.reported.occurred_at
+    task = state.tasks.get(key)
+    if task is None:
+        task = state.tasks[key] = TaskRow(*key, charge.position, 0, at, at)
+    task.charges += 1
+    task.started_at = min(task.started_at, at)
+    task.last_at = max(task.last_at, at)
+    state.amounts[*key, charge.asset] += amount
+
+
+# Events
+
+
+def _issue(state: State, _: int, tenant: str, event: GrantIssued) -> None:
+    basis = event.cost_basis
+    if basis is None and event.paid is not None:
+        basis = CostBasis(event.paid, event.amount_units)
+    if basis is not None and event.recognition == "ON_USAGE":
+        state.bases[event.originator_id] = BasisRow(
+            tenant, event.originator_id, basis.paid.currency, basis.paid.units, basis.for_units, 0
+        )
+
+
+def _charge(
+    state: State, position: int, tenant: str, event: ChargeSettled | ChargeObserved
+) -> None:
+    allocations: tuple[Part, ...] = ()
+    overage: Range | None = None
+    if isinstance(event, ChargeSettled):
+        allocations, overage = event.allocations, event.overage
+    charge = Settled(
+        tenant, position, event.originator_id, event.customer_id, event.reported, event.asset,
+        (Line(NONE, event.reported.meter, event.amount_units),), allocations, overage,
+        event.private,
+    )  # fmt: skip
+    _settle(state, charge)
+
+
+def _authorize(state: State, _: int, tenant: str, event: ChargeAuthorized) -> None:
+    reported = event.reported
+    state.lines[event.originator_id] = [
+        LineRow(
+            tenant, event.originator_id, 0, NONE, event.customer_id, reported.subject or NONE,
+            NONE, reported.meter, NONE, reported.occurred_at, event.asset, 0, 0, 0, 0, 0, 0,
+            counted=False,
+        )
+    ]  # fmt: skip
+
+
+def _capture(state: State, position: int, tenant: str, event: ChargeCaptured) -> None:
+    hold = state.lines[event.originator_id][0]
+    charge = Settled(
+        tenant, position, event.originator_id, hold.customer_id, event.reported, hold.asset,
+        (Line(NONE, event.reported.meter, event.amount_units),),
+        event.allocations, event.overage, event.private,
+    )  # fmt: skip
+    _settle(state, charge)
+
+
+def _refund(state: State, _: int, tenant: str, event: ChargeRefunded) -> None:
+    rows = [row for row in state.lines[event.originator_id] if row.counted]
+    revenue = _earned(state, [(grant_id, -units) for grant_id, units in event.from_allocations])
+    for row in rows:
+        if row.overage and event.overage_units:
+            before, after = row.overage_refunded, row.overage_refunded + event.overage_units
+            revenue[row.currency] -= part_of(row.overage_revenue, before, after, row.overage)
+            row.overage_refunded = after
+    for name, units in revenue.items():
+        of_currency = [row for row in rows if row.currency == name]
+        shares = split(units, [row.amount for row in of_currency])
+        for row, share in zip(of_currency, shares, strict=True):
+            row.revenue += share
+    first = rows[0]
+    if first.subject != NONE:
+        state.amounts[tenant, first.customer_id, first.subject, first.asset] -= event.units
+
+
+_FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
+    GrantIssued: _issue,
+    ChargeSettled: _charge,
+    ChargeObserved: _charge,
+    ChargeAuthorized: _authorize,
+    ChargeCaptured: _capture,
+    ChargeRefunded: _refund,
+}
+_LATER_EVENTS = (ChargeCaptured, ChargeRefunded)
+
+
+class Margins(ReadModel[State]):
+    name = "margins"
+    events: ClassVar[tuple[type[Event], ...]] = tuple(_FOLD)
+    tables: ClassVar[tuple[Table[Any], ...]] = (BASES, LINES, TASKS, TASK_AMOUNTS)
+
+    def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
+        state = State()
+        later = {
+            (tenant, event.originator_id)
+            for _, tenant, event in batch
+            if isinstance(event, _LATER_EVENTS)
+        }
+        for line in LINES.load(connection, self.location, later):
+            state.lines.setdefault(line.charge_id, []).append(line)
+        for rows in state.lines.values():
+            rows.sort(key=lambda row: (row.line, row.currency))
+        grants = {(tenant, grant_id) for _, tenant, event in batch for grant_id in _burned(event)}
+        state.bases = {row.grant_id: row for row in BASES.load(connection, self.location, grants)}
+        tasks = set(_tasks(batch, state.lines))
+        state.tasks = {
+            (row.tenant, row.customer_id, row.subject): row
+            for row in TASKS.load(connection, self.location, tasks)
+        }
+        for row in TASK_AMOUNTS.load(connection, self.location, tasks):
+            state.amounts[row.tenant, row.customer_id, row.subject, row.asset] = row.amount
+        return state
+
+    @staticmethod
+    def fold(state: State, batch: Sequence[Recorded]) -> None:
+        for position, tenant, event in batch:
+            _FOLD[type(event)](state, position, tenant, event)
+
+    def save(self, connection: Connection, state: State) -> None:
+        at = self.location
+        BASES.upsert(connection, at, [state.bases[key] for key in sorted(state.bases)])
+        # In the order of the key, so that neighbours in the index are written together.
+        lines = (state.lines[charge_id] for charge_id in sorted(state.lines))
+        LINES.upsert(connection, at, [row for rows in lines for row in rows])
+        TASKS.upsert(connection, at, [state.tasks[key] for key in sorted(state.tasks)])
+        amounts = [TaskAmountRow(*key, state.amounts[key]) for key in sorted(state.amounts)]
+        TASK_AMOUNTS.upsert(connection, at, amounts)
+
+
+def _burned(event: Event) -> Iterator[str]:
+    """Yield the grants whose basis an event moves."""
+    if isinstance(event, ChargeSettled | ChargeCaptured):
+        yield from (grant_id for grant_id, _ in event.allocations)
+    elif isinstance(event, ChargeRefunded):
+        yield from (grant_id for grant_id, _ in event.from_allocations)
+
+
+def _tasks(
+    batch: Sequence[Recorded], lines: dict[str, list[LineRow]]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the tasks that a batch moves: tenant, customer, subject."""
+    customers: dict[str, str] = {}
+    for _, tenant, event in batch:
+        match event:
+            case ChargeSettled() | ChargeObserved() | ChargeAuthorized():
+                customers[event.originator_id] = event.customer_id
+                if event.reported.subject is not None:
+                    yield tenant, event.customer_id, event.reported.subject
+            case ChargeCaptured():
+                known = lines.get(event.originator_id)
+                customer_id = known[0].customer_id if known else customers[event.originator_id]
+                if event.reported.subject is not None:
+                    yield tenant, customer_id, event.reported.subject
+            case ChargeRefunded():
+                for row in lines.get(event.originator_id, ())[:1]:
+                    if row.subject != NONE:
+                        yield tenant, row.customer_id, row.subject
+            case _:
+                pass
