@@ -35,6 +35,8 @@ from projections.tables import Table
 
 NONE = ""
 """Of a currency, subject, product or vendor: there is none."""
+HOLD = -1
+"""The line of what was authorised; it stays beside the lines that are captured."""
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class BasisRow:
 
 @dataclass(slots=True)
 class LineRow:
-    """See the migration. counted: whether it is a charge's; a hold is none yet."""
+    """See the migration. counted: whether it is a charge's; a hold's is not."""
 
     tenant: str
     charge_id: str
@@ -157,8 +159,6 @@ def _settle(state: State, charge: Settled) -> None:
         cost[charge.reported.cost.currency] += charge.reported.cost.units
     amounts = [line.amount for line in charge.lines]
     rows = state.lines.setdefault(charge.charge_id, [])
-    # What was authorised stood on a row without a currency.
-    rows[:] = [row for row in rows if row.currency == NONE]
     currencies = sorted(each for each in revenue.keys() | cost.keys() if each != NONE)
     for name in currencies or [_currency_of(charge.asset)]:
         shares = zip(
@@ -270,7 +270,7 @@ def _authorize(state: State, _: int, tenant: str, event: ChargeAuthorized) -> No
     reported = event.reported
     state.lines[event.originator_id] = [
         LineRow(
-            tenant, event.originator_id, 0, NONE, event.customer_id, reported.subject or NONE,
+            tenant, event.originator_id, HOLD, NONE, event.customer_id, reported.subject or NONE,
             NONE, reported.meter, NONE, reported.occurred_at, event.asset, 0, 0, 0, 0, 0, 0,
             counted=False,
         )
@@ -384,7 +384,7 @@ def _tasks(
                 if event.reported.subject is not None:
                     yield tenant, customer_id, event.reported.subject
             case ChargeRefunded():
-                for row in lines.get(event.originator_id, ())[:1]:
+                for row in lines.get(event.originator_id, ())[-1:]:
                     if row.subject != NONE:
                         yield tenant, row.customer_id, row.subject
             case _:

@@ -14,7 +14,8 @@ CREATE TABLE {schema}.margin_grants (
 
 -- A row a line and currency; a line without money has one of the currency ''. amount: of the
 -- asset, as settled. revenue, cost: of the currency, as they are by now. What is said of
--- overage is the whole charge's, and stands on its rows of line 0.
+-- overage is the whole charge's, and stands on its rows of line 0. Line -1, which is not
+-- counted, is what was authorised: whose it is, for its capture.
 CREATE TABLE {schema}.margin_lines (
     tenant           uuid        NOT NULL,
     charge_id        uuid        NOT NULL,
