@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import due_work, engine, latency, replay, report, wallet_load
+from benchmarks import budgets, due_work, engine, latency, replay, report, wallet_load
 from benchmarks.report import Figure
 
 
@@ -15,9 +15,9 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=["engine", "load", "replay", "due-work", "latency"],
+        choices=["engine", "load", "replay", "due-work", "latency", "budgets"],
         metavar="PART",
-        help="engine, load, replay, due-work, latency",
+        help="engine, load, replay, due-work, latency, budgets",
     )
     parser.add_argument("--keep", action="store_true", help="write the figures to results/")
     wish = parser.parse_args()
@@ -27,6 +27,7 @@ def main() -> None:
         "replay": lambda: replay.measure(20_000 if wish.small else 100_000),
         "due-work": lambda: due_work.measure(60 if wish.small else 181),
         "latency": lambda: latency.measure(500 if wish.small else 4_000),
+        "budgets": lambda: budgets.measure(1_000 if wish.small else 10_000),
     }
     print(report.circumstances())
     figures: list[Figure] = []
