@@ -19,6 +19,7 @@ from domain.aggregate import Event
 from domain.grants.events import CostBasis, GrantIssued
 from domain.money.asset import currency
 from domain.money.rounding import part_of
+from domain.revenue import charge_revenue
 from domain.usage.events import (
     ChargeAuthorized,
     ChargeCaptured,
@@ -53,7 +54,8 @@ class BasisRow:
     def move(self, units: int) -> int:
         """Burn units, or give them back (below zero); return the revenue that moves."""
         before, self.burned = self.burned, self.burned + units
-        return part_of(self.paid, before, self.burned, self.for_units)
+        basis = charge_revenue.CostBasis(self.paid, self.for_units)
+        return charge_revenue.usage_part(basis, before, self.burned)
 
 
 @dataclass(slots=True)
