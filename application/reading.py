@@ -62,6 +62,10 @@ class Reader:
             "SELECT notification_id, originator_id::text, originator_version, topic, state,"
             " recorded_at, actor, request_id FROM {schema}.events WHERE "
         ).format(**names)
+        self._actors = SQL(
+            "SELECT notification_id, actor FROM {schema}.events"
+            " WHERE tenant = %s AND notification_id = ANY(%s)"
+        ).format(**names)
         self._used_assets = SQL(
             "SELECT DISTINCT asset FROM {schema}.accounts WHERE tenant = %s"
         ).format(**names)
@@ -173,6 +177,12 @@ class Reader:
         with self._cursor(tenant_id) as cursor:
             cursor.execute(statement, [*values, limit])
             return [LoggedEvent(*row) for row in cursor.fetchall()]
+
+    def actors(self, tenant_id: str, positions: Sequence[int]) -> dict[int, str]:
+        """Return who made the events at these positions of the log."""
+        with self._cursor(tenant_id) as cursor:
+            cursor.execute(self._actors, (tenant_id, list(positions)))
+            return dict(cursor.fetchall())
 
     def _one(self, aggregate_class: type[A], tenant_id: str, stream_id: str) -> A | None:
         return self._many(aggregate_class, tenant_id, [stream_id]).get(stream_id)

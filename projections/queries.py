@@ -19,6 +19,7 @@ from domain.usage.charge import ChargeStatus
 from domain.wallet.wallet import Wallet
 from projections import positions
 from projections.database import Connection
+from projections.finance_queries import FinanceQueries
 from projections.pages import Page, cursor, place
 from projections.series import Bucket, TooManyPoints, ends_of
 from projections.spend_queries import SpendQueries
@@ -97,7 +98,7 @@ class UsagePoint:
     asset: str
 
 
-class ReadModels(SpendQueries):
+class ReadModels(SpendQueries, FinanceQueries):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
 
     def __init__(self, transaction: Transaction, schema: str = "ledger_00") -> None:

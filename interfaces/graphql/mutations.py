@@ -16,6 +16,7 @@ from interfaces.graphql.customer_mutations import CustomerMutations
 from interfaces.graphql.errors import bad_input
 from interfaces.graphql.fields import answering, field
 from interfaces.graphql.inputs import (
+    ZERO,
     AdjustmentInput,
     AssetInput,
     AuthorizeInput,
@@ -122,6 +123,23 @@ class Mutation(CustomerMutations, SpendMutations):
         self, info: Info, *, id: strawberry.ID, reason: str, keep_claim: bool = False
     ) -> object:
         return await perform(info, lambda: requests.VoidGrant(id, reason, keep_claim))
+
+    @answering(
+        GrantResult,
+        "The money of a DUE or CANCELLABLE grant has come in; `fee`: what the processor kept.",
+    )
+    async def record_grant_payment(
+        self,
+        info: Info,
+        *,
+        grant_id: strawberry.ID,
+        reference: str,
+        fee: ExactDecimal | None = ZERO,
+    ) -> object:
+        return await perform(
+            info,
+            lambda: requests.RecordGrantPayment(grant_id, reference, default(fee, otherwise=ZERO)),
+        )
 
     @answering(
         GrantResult,

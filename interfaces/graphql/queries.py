@@ -18,6 +18,7 @@ from interfaces.graphql.context import Info
 from interfaces.graphql.customers import Customer, CustomerConnection, load_customer
 from interfaces.graphql.errors import bad_input
 from interfaces.graphql.fields import answering, field
+from interfaces.graphql.finance import FinanceQueries
 from interfaces.graphql.grants import CreditGrant, load_grant
 from interfaces.graphql.holds import Hold, load_open_holds
 from interfaces.graphql.inputs import ChargeFilter, UsageEventInput, said
@@ -47,7 +48,7 @@ from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 
 @strawberry.type
-class Query(TemplateQueries, SpendQueries, MarginQueries):
+class Query(TemplateQueries, SpendQueries, MarginQueries, FinanceQueries):
     @field("The ledger's clock.")
     async def now(self, info: Info) -> datetime:
         return await info.context.loaders.now()

@@ -1,0 +1,118 @@
+"""What finance reads of the journal. Amounts are minor units of their currency.
+
+As of a time, only entries that were recorded by then count: the journal is append-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.sql import Composable
+
+from domain.revenue.chart import CHART
+from domain.revenue.journal import JournalEntry
+from domain.revenue.tenant_books import FIRST_CURRENCY
+from projections.journal import JOURNAL
+from projections.pages import Page, cursor, place
+from projections.tables import Location
+
+FINANCE_MODELS = ("journal",)
+
+_IN_CHART: dict[str, int] = {account.key: order for order, account in enumerate(CHART)}
+_SUMS = (
+    "SELECT period, currency, fact, account, debit, credit FROM {journal_sums}"
+    " WHERE tenant = %(tenant)s AND period <= %(until)s"
+)
+_SUMS_AS_OF = (
+    "SELECT period, currency, fact, account, greatest(amount, 0) AS debit,"
+    " greatest(-amount, 0) AS credit"
+    " FROM {journal}, unnest(accounts, amounts) AS line (account, amount)"
+    " WHERE tenant = %(tenant)s AND period <= %(until)s AND recorded_at <= %(as_of)s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Of an account in a month; opening and closing are debit-positive, since inception."""
+
+    account: str
+    currency: str
+    opening: int
+    debit: int
+    credit: int
+
+    @property
+    def closing(self) -> int:
+        return self.opening + self.debit - self.credit
+
+
+class FinanceQueries:
+    """Part of `ReadModels`."""
+
+    _location: Location
+
+    def _rows(
+        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
+    ) -> Sequence[tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def journal_page(
+        self,
+        tenant_id: str,
+        month: str,
+        first: int,
+        after: str | None = None,
+        as_of: datetime | None = None,
+    ) -> Page[JournalEntry]:
+        """Return the entries dated in a month, by number. Raises BadCursor."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT {columns} FROM {journal} WHERE tenant = %(tenant)s AND period = %(month)s"
+            " AND number > %(after)s AND (%(as_of)s::timestamptz IS NULL"
+            " OR recorded_at <= %(as_of)s) ORDER BY number LIMIT %(limit)s",
+            {
+                "month": month,
+                "after": 0 if after is None else place("journal", 1, after)[0],
+                "as_of": as_of,
+                "limit": first + 1,
+            },
+            columns=JOURNAL.selected(),
+        )
+        entries = [JOURNAL.row_of(row) for row in rows[:first]]
+        end = cursor("journal", entries[-1].number) if entries else None
+        return Page(entries, end, has_next=len(rows) > first)
+
+    def trial_balance(
+        self, tenant_id: str, month: str, as_of: datetime | None = None
+    ) -> list[Balance]:
+        """Return the accounts with entries by the month's end, by currency, as in the chart."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT account, currency,"
+            " coalesce(sum(debit - credit) FILTER (WHERE period < %(until)s), 0)::text,"
+            " coalesce(sum(debit) FILTER (WHERE period = %(until)s), 0)::text,"
+            " coalesce(sum(credit) FILTER (WHERE period = %(until)s), 0)::text"
+            " FROM ({sums}) AS s GROUP BY account, currency",
+            {"until": month, "as_of": as_of},
+            sums=self._sums(as_of),
+        )
+        balances = [
+            Balance(account, currency, *map(int, figures)) for account, currency, *figures in rows
+        ]
+        return sorted(balances, key=lambda each: (each.currency, _IN_CHART[each.account]))
+
+    def functional_currency(self, tenant_id: str) -> str:
+        """Return the currency of a tenant's functional amounts."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT state ->> 'functional_currency' FROM {tenant_books} WHERE tenant = %(tenant)s",
+            {},
+        )
+        return str(rows[0][0]) if rows else FIRST_CURRENCY
+
+    def _sums(self, as_of: datetime | None) -> Composable:
+        """Return the query of debits and credits by month, currency, fact and account."""
+        return self._location.query(_SUMS if as_of is None else _SUMS_AS_OF)
