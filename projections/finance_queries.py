@@ -13,7 +13,9 @@ from typing import Any
 from psycopg.sql import Composable
 
 from domain.revenue.chart import CHART
+from domain.revenue.facts import FACTS
 from domain.revenue.journal import JournalEntry
+from domain.revenue.liability import LiabilityMonth, liability_months_of
 from domain.revenue.tenant_books import FIRST_CURRENCY
 from projections.journal import JOURNAL
 from projections.pages import Page, cursor, place
@@ -32,6 +34,31 @@ _SUMS_AS_OF = (
     " FROM {journal}, unnest(accounts, amounts) AS line (account, amount)"
     " WHERE tenant = %(tenant)s AND period <= %(until)s AND recorded_at <= %(as_of)s"
 )
+
+_FROM_OPENING = """
+    SELECT period, sum(least(greatest(recognized, 0), greatest(opening, 0)))::text FROM (
+        SELECT period, recognized,
+            coalesce(sum(moved) OVER (
+                PARTITION BY obligation_id ORDER BY period
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ), 0) AS opening
+        FROM (
+            SELECT period,
+                CASE WHEN amount > 0 THEN coalesce(from_grant_id, obligation_id)
+                ELSE obligation_id END AS obligation_id,
+                coalesce(-sum(amount) FILTER (WHERE account = 'contract_liability'), 0) AS moved,
+                coalesce(-sum(amount) FILTER (
+                    WHERE fact = ANY(%(facts)s)
+                    AND account IN ('revenue_usage', 'revenue_ratable')
+                ), 0) AS recognized
+            FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
+            WHERE tenant = %(tenant)s AND period <= %(until)s AND currency = %(currency)s
+            AND obligation_id IS NOT NULL
+            AND (%(as_of)s::timestamptz IS NULL OR recorded_at <= %(as_of)s)
+            GROUP BY 1, 2
+        ) AS months
+    ) AS opened GROUP BY period
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +130,32 @@ class FinanceQueries:
             Balance(account, currency, *map(int, figures)) for account, currency, *figures in rows
         ]
         return sorted(balances, key=lambda each: (each.currency, _IN_CHART[each.account]))
+
+    def liability_months(
+        self,
+        tenant_id: str,
+        months: tuple[str, str],
+        currency: str,
+        as_of: datetime | None = None,
+    ) -> list[LiabilityMonth]:
+        """Return how contract liabilities moved in each month, the first and the last included."""
+        asked = {"until": months[1], "currency": currency, "as_of": as_of}
+        sums = self._rows(
+            tenant_id,
+            "SELECT period, fact, account, sum(credit - debit)::text FROM ({sums}) AS s"
+            " WHERE currency = %(currency)s GROUP BY period, fact, account",
+            asked,
+            sums=self._sums(as_of),
+        )
+        from_opening = self._rows(
+            tenant_id,
+            _FROM_OPENING,
+            {**asked, "facts": [fact.key for fact in FACTS if fact.movement == "RECOGNITION"]},
+        )
+        moved = [(period, fact, account, int(figure)) for period, fact, account, figure in sums]
+        return liability_months_of(
+            moved, {period: int(figure) for period, figure in from_opening}, months
+        )
 
     def functional_currency(self, tenant_id: str) -> str:
         """Return the currency of a tenant's functional amounts."""

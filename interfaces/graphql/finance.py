@@ -14,6 +14,7 @@ from domain.money.currencies import EXPONENTS
 from domain.refusals import InvalidInput
 from domain.revenue.facts import BY_KEY
 from domain.revenue.journal import JournalEntry as Entry
+from domain.revenue.liability import LiabilityMonth
 from interfaces.graphql.context import Info, RequestContext
 from interfaces.graphql.fields import field
 from interfaces.graphql.inputs import said
@@ -24,6 +25,7 @@ from projections.finance_queries import FINANCE_MODELS
 from projections.pages import BadCursor
 from projections.queries import ReadModels
 
+MOST_MONTHS = 120
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 
@@ -82,6 +84,32 @@ class TrialBalanceRow:
     closing: ExactDecimal
 
 
+@strawberry.type(
+    description="Opening + billings + reversals - recognized - breakage - refunds - chargebacks"
+    " - unclaimedProperty - repayments + deposits + transfers + fx = closing."
+)
+class Rollforward:
+    period: str
+    currency: str
+    opening: ExactDecimal
+    billings: ExactDecimal
+    reversals: ExactDecimal
+    recognized: ExactDecimal
+    recognized_from_opening: ExactDecimal = strawberry.field(
+        description="The part of `recognized` that the month opened with."
+    )
+    breakage: ExactDecimal
+    refunds: ExactDecimal
+    chargebacks: ExactDecimal
+    unclaimed_property: ExactDecimal
+    repayments: ExactDecimal
+    deposits: ExactDecimal
+    transfers: ExactDecimal
+    fx: ExactDecimal
+    other: ExactDecimal
+    closing: ExactDecimal
+
+
 @strawberry.type
 class FinanceQueries:
     @field("Entries dated in a month; `asOf`: recorded by then.")
@@ -129,11 +157,66 @@ class FinanceQueries:
             for each in balances
         ]
 
+    @field("What moved the contract liability, month by month; `other` is always zero.")
+    async def rollforward(
+        self,
+        info: Info,
+        *,
+        from_month: str,
+        to_month: str,
+        currency: str,
+        as_of: InstantText | None = strawberry.UNSET,
+    ) -> list[Rollforward]:
+        check_months(from_month, to_month)
+        if currency not in EXPONENTS:
+            raise InvalidInput(field="currency", reason="no currency of ISO 4217")
+        at = optional_instant(said(as_of), "asOf")
+        models, tenant_id = await _models(info.context)
+        months = await to_thread.run_sync(
+            lambda: models.liability_months(tenant_id, (from_month, to_month), currency, at)
+        )
+        return [_rollforward_of(each, currency) for each in months]
+
 
 def check_month(text: str, field: str) -> None:
     """Raises InvalidInput."""
     if not _MONTH.fullmatch(text):
         raise InvalidInput(field=field, reason="not a month such as 2026-01")
+
+
+def check_months(first: str, last: str) -> None:
+    """Raises InvalidInput: no months, not in order, more than are answered at once."""
+    check_month(first, "fromMonth")
+    check_month(last, "toMonth")
+    length = 12 * (int(last[:4]) - int(first[:4])) + int(last[5:]) - int(first[5:]) + 1
+    if length < 1:
+        raise InvalidInput(field="toMonth", reason="must not be before fromMonth")
+    if length > MOST_MONTHS:
+        raise InvalidInput(field="toMonth", reason=f"at most {MOST_MONTHS} months at once")
+
+
+def _rollforward_of(row: LiabilityMonth, currency: str) -> Rollforward:
+    # No fact of the journal is a chargeback, a deposit or a remeasurement yet.
+    none = money(0, currency)
+    return Rollforward(
+        period=row.period,
+        currency=currency,
+        opening=money(row.opening, currency),
+        billings=money(row.billings, currency),
+        reversals=money(row.reversals, currency),
+        recognized=money(row.recognized, currency),
+        recognized_from_opening=money(row.recognized_from_opening, currency),
+        breakage=money(row.breakage, currency),
+        refunds=money(row.refunds, currency),
+        chargebacks=none,
+        unclaimed_property=money(row.unclaimed_property, currency),
+        repayments=money(row.repayments, currency),
+        deposits=none,
+        transfers=money(row.transfers, currency),
+        fx=none,
+        other=money(row.other, currency),
+        closing=money(row.closing, currency),
+    )
 
 
 def money(minor: int, currency: str) -> ExactDecimal:

@@ -33,6 +33,12 @@ REFUND_GRANT = """mutation ($id: ID!, $money: MoneyInput) {
     __typename ... on CreditGrant { status remaining } ... on Problem { code message }
   }
 }"""
+ROLLFORWARD = """query ($from: String!, $to: String!, $asOf: DateTime) {
+  rollforward(fromMonth: $from, toMonth: $to, currency: "USD", asOf: $asOf) {
+    period opening billings reversals recognized recognizedFromOpening breakage refunds
+    chargebacks unclaimedProperty repayments deposits transfers fx other closing
+  }
+}"""
 MONTHS = ("2026-01", "2026-02")
 
 
@@ -217,3 +223,67 @@ def test_a_month_is_a_month(client: Client, asked: str) -> None:
         "BAD_USER_INPUT",
         "month",
     )
+
+
+def rolled(client: Client, first: str, last: str, **terms: Any) -> list[dict[str, str]]:
+    """Return what is not zero of each month; `other` must be zero."""
+    answer = client.ask(ROLLFORWARD, **{"from": first, "to": last}, **terms)["rollforward"]
+    assert {row["other"] for row in answer} == {"0"}
+    return [{name: figure for name, figure in row.items() if figure != "0"} for row in answer]
+
+
+def test_v9_rollforward(client: Client) -> None:
+    # given
+    client.grant("A", "10", paid=usd("10"), expiresAt="2026-01-20T00:00:00Z", priority=90)
+    refunded = client.grant("B", "40", paid=usd("40"), priority=80)["id"]
+    client.grant("C", "250", paid=usd("250"))
+    charge = client.charge("e1", "120")["id"]
+    client.answer(REFUND_GRANT, id=refunded)
+    client.advance("2026-02-03T00:00:00Z")
+    january = {
+        "period": "2026-01", "billings": "300", "recognized": "120", "breakage": "10",
+        "refunds": "40", "closing": "130",
+    }  # fmt: skip
+    assert rolled(client, "2026-01", "2026-02") == [
+        january,
+        {"period": "2026-02", "opening": "130", "closing": "130"},
+    ]
+    # when
+    client.grant("D", "20", paid=usd("20"), priority=10)
+    client.charge("e2", "30")
+    client.refund(charge, "r1", "5")
+    # then: 20 of the month's own grant, 10 of what it opened with
+    assert rolled(client, "2026-02", "2026-02") == [
+        {
+            "period": "2026-02", "opening": "130", "billings": "20", "recognized": "30",
+            "recognizedFromOpening": "10", "closing": "125", "reversals": "5",
+        }
+    ]  # fmt: skip
+    assert rolled(client, "2026-01", "2026-01", asOf="2026-01-15T00:00:00Z") == [
+        {
+            "period": "2026-01", "billings": "300", "recognized": "120", "refunds": "40",
+            "closing": "140",
+        }
+    ]  # fmt: skip
+
+
+def test_rollforward_shares_a_purchase(client: Client) -> None:
+    client.grant("A", "1000", paid=usd("100"), bundleId="b")
+    client.grant("B", "250", source="PROMOTIONAL", bundleId="b")
+    client.charge("e1", "500")
+    assert rolled(client, "2026-01", "2026-01") == [
+        {"period": "2026-01", "billings": "100", "recognized": "40", "closing": "60"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "first, last, field",
+    [
+        ("2026", "2026-01", "fromMonth"),
+        ("2026-02", "2026-01", "toMonth"),
+        ("2000-01", "2026-01", "toMonth"),
+    ],
+)
+def test_months_in_order(client: Client, first: str, last: str, field: str) -> None:
+    (error,) = client.errors(ROLLFORWARD, **{"from": first, "to": last})
+    assert error["extensions"]["field"] == field
