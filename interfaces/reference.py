@@ -18,6 +18,7 @@ import click
 from domain.aggregate import Event
 from domain.streams import EVENT_CLASSES
 from interfaces.cli.main import cli as command_line
+from interfaces.finance_guide import finance
 from interfaces.settings import Settings, variable_of
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -110,6 +111,7 @@ WRITERS: dict[str, Callable[[], str]] = {
     "events.md": events,
     "settings.md": settings,
     "commands.md": commands,
+    "finance.md": finance,
 }
 
 
