@@ -106,7 +106,8 @@ class SpendLimitReached(Refusal):
 
     def __str__(self) -> str:
         left = decimal_of(self.allowed_units, self.scale)
-        return f"limit {self.limit} leaves {left} {self.asset}: wait or raise it"
+        remedy = "wait or raise it" if self.retryable else "raise it"
+        return f"limit {self.limit} leaves {left} {self.asset}: {remedy}"
 
 
 @dataclass(kw_only=True)

@@ -57,6 +57,22 @@ CASES = [
         " ... on InsufficientFunds { asset required available } } }",
     ),
     Case(
+        "SPEND_LIMIT_REACHED",
+        "A budget or the event maximum does not allow it. `limit` is the budget's id, or"
+        " `event-maximum`; `allowed` is what is left.",
+        "Wait for `resetsAt`, where there is one, or raise the limit; then send the very same"
+        " request again.",
+        f"mutation {{ {_RECORD % ('e5', '51')} {{ {_PROBLEM}"
+        " ... on SpendLimitReached { limit allowed spent resetsAt } } }",
+        [
+            (
+                "mutation {"
+                ' setEventMaximum(customerId: "ext:acme", asset: "CREDIT", maximum: "50")'
+                " { __typename } }"
+            )
+        ],
+    ),
+    Case(
         "IDEMPOTENCY_CONFLICT",
         "The key was used before with other content. `field` is what differs.",
         "Use a new key for a new thing; send the same content to repeat the old one.",
@@ -74,8 +90,6 @@ CASES = [
 ]
 
 _NOT_YET = {
-    "SPEND_LIMIT_REACHED": "A budget or an event maximum refuses it. Budgets are on their way: no "
-    "request provokes it today.",
     "PERIOD_CLOSED": "The accounting period is closed. Periods are on their way: no request "
     "provokes it today.",
 }

@@ -211,3 +211,50 @@ def test_bad_input_names_its_field(client: Client) -> None:
         answer = client.answer(query, **given)
         assert answer.get("field", answer.get("what")) == named, (given, answer)
     assert client.ask(log) == before
+
+
+def test_every_entry_asks_the_budget(client: Client) -> None:
+    """Of 10 for the whole wallet 1 is left; each way to take 2 is refused, and nothing is taken."""
+    # given
+    client.grant("A", "100")
+    client.answer(SET_BUDGET, subject="", limit="10")
+    hold = client.answer(
+        AUTHORIZE,
+        input={
+            "eventId": "h",
+            "customerId": "ext:acme",
+            "meter": "tokens",
+            "asset": "CREDIT",
+            "amount": "4",
+        },
+    )
+    settles(client, "a", "5")
+    event = {"eventId": "b", "meter": "tokens", "asset": "CREDIT", "amount": "2"}
+    # when
+    batch = client.ask(
+        "mutation ($events: [UsageEventInput!]!) { answer: recordUsageBatch(events: $events)"
+        " { ... on Problem { code } } }",
+        events=[{"customerId": "ext:acme", **event}],
+    )["answer"]
+    bulk = client.http.post("/v1/usage", json=[{"customer": "acme", **event}]).json()["results"]
+    adjusted = client.answer(
+        "mutation ($input: AdjustmentInput!) { answer: adjustWallet(input: $input)"
+        " { ... on Problem { code } } }",
+        input={
+            "idempotencyKey": "b",
+            "customerId": "ext:acme",
+            "asset": "CREDIT",
+            "amount": "-2",
+            "reason": "CORRECTION",
+        },
+    )
+    above = client.answer(
+        'mutation ($hold: ID!) { answer: captureUsage(holdId: $hold, amount: "6")'
+        " { ... on Problem { code } } }",
+        hold=hold["id"],
+    )
+    # then
+    codes = [batch[0]["code"], bulk[0]["problem"]["code"], adjusted["code"], above["code"]]
+    assert codes == ["SPEND_LIMIT_REACHED"] * 4
+    assert client.account()["available"] == "91"
+    assert client.capture(hold["id"], "5")["status"] == "SETTLED"
