@@ -1,0 +1,1 @@
+"""Documents on paper: invoices, receipts and statements as PDF."""
