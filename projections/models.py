@@ -8,11 +8,13 @@ from projections.balances import Balances
 from projections.budgets import Budgets
 from projections.charges import Charges
 from projections.customers import Customers
+from projections.invoices import Invoices
 from projections.journal import Journal
 from projections.margins import Margins
 from projections.read_model import ReadModel
 from projections.statement import Statement
 from projections.tables import Location
+from projections.unbilled import UnbilledModel
 
 READ_MODELS: tuple[type[ReadModel[Any]], ...] = (
     Balances,
@@ -22,6 +24,8 @@ READ_MODELS: tuple[type[ReadModel[Any]], ...] = (
     Statement,
     Journal,
     Margins,
+    Invoices,
+    UnbilledModel,
 )
 
 

@@ -20,6 +20,7 @@ from domain.wallet.wallet import Wallet
 from projections import positions
 from projections.database import Connection
 from projections.finance_queries import FinanceQueries
+from projections.invoice_queries import InvoiceQueries
 from projections.pages import Page, cursor, place
 from projections.series import Bucket, TooManyPoints, ends_of
 from projections.spend_queries import SpendQueries
@@ -30,7 +31,7 @@ from projections.wallets import wallet_of
 Transaction = Callable[[str], AbstractContextManager[Connection]]
 UsageGroup = Literal["CUSTOMER", "METER", "SUBJECT", "PROPERTY"]
 
-LISTED_MODELS = ("balances", "budgets", "customers", "charges", "statement")
+LISTED_MODELS = ("balances", "budgets", "customers", "charges", "statement", "invoices")
 MOST_USAGE_POINTS = 50_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -98,7 +99,7 @@ class UsagePoint:
     asset: str
 
 
-class ReadModels(SpendQueries, FinanceQueries):
+class ReadModels(SpendQueries, FinanceQueries, InvoiceQueries):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
 
     def __init__(self, transaction: Transaction, schema: str = "ledger_00") -> None:

@@ -26,6 +26,7 @@ class DraftLine:
     unit_price: str | None
     exact: int
     charge_count: int
+    units: int = 0
     meter: str | None = None
     asset: str | None = None
     item: str | None = None
@@ -99,6 +100,7 @@ def bill_of(draft: Draft, tax: TaxRate | None) -> Bill:
             net,
             line.exact,
             line.charge_count,
+            line.units,
             cycles[line.cycle].period,
             line.cycle,
             line.meter,

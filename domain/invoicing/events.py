@@ -27,8 +27,9 @@ InvoiceStatus = Literal["ISSUED", "PARTIALLY_PAID", "PAID", "VOIDED", "UNCOLLECT
 class InvoiceLine:
     """A line of a document. `amount_minor`: as it reads, `net_minor`: without tax.
 
-    quantity of `asset`, unit_price: canonical decimals, where one of each tells the line.
-    exact: what it bills, before rounding. cycle, meter or `item`: what it bills.
+    quantity of `asset`, unit_price: canonical decimals, where one of each tells the line;
+    units: the same in its smallest units, where it bills usage. exact: what it bills, before
+    rounding. cycle, meter or `item`: what it bills.
     """
 
     description: str
@@ -38,6 +39,7 @@ class InvoiceLine:
     net_minor: int
     exact: int
     charge_count: int
+    units: int
     service_period: str | None
     cycle: str | None
     meter: str | None
@@ -157,6 +159,7 @@ class InvoiceVoided(InvoiceEvent):
 
     TOPIC: ClassVar[str] = "invoice.voided"
     customer_id: str
+    wallet_id: str
     currency: str
     subtotal_minor: int
     tax_minor: int

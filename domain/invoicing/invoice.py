@@ -213,6 +213,7 @@ class Invoice(Aggregate):
                 self.version + 1,
                 at,
                 issued.customer_id,
+                issued.wallet_id,
                 issued.currency,
                 issued.subtotal_minor,
                 issued.tax_minor,

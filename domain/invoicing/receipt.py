@@ -46,6 +46,7 @@ def receipt_of(grant: CreditGrant, asset: Asset, currency: str) -> Receipt:
         net_minor=net,
         exact=exact_money(paid.units),
         charge_count=0,
+        units=0,
         service_period=None,
         cycle=None,
         meter=None,

@@ -142,6 +142,36 @@ FACTS: tuple[Fact, ...] = (
         "REPAYMENT", "ASC 606-10-25-13, 45-3; IFRS 15.21, 107",
     ),
     Fact(
+        "invoice", "What was unbilled is invoiced",
+        ("receivable",), ("unbilled_receivable", "tax_payable"),
+        "NONE", "ASC 606-10-45-4; IFRS 15.108",
+    ),
+    Fact(
+        "invoice_void", "An unpaid invoice is voided: what it billed is unbilled again",
+        ("unbilled_receivable", "tax_payable"), ("receivable",),
+        "NONE", "ASC 606-10-45-3 to 45-4; IFRS 15.107 to 108",
+    ),
+    Fact(
+        "invoice_payment", "An invoice is paid",
+        ("cash",), ("receivable",),
+        "NONE", "ASC 606-10-45-4; IFRS 15.108",
+    ),
+    Fact(
+        "invoice_recovery", "An invoice is paid that was given up",
+        ("cash",), ("credit_loss",),
+        "NONE", "ASC 326-20-35-8 to 35-9; IFRS 9.5.5.8",
+    ),
+    Fact(
+        "credit_note", "A credit note reduces an invoice of what was earned",
+        ("revenue_concessions", "tax_payable"), ("receivable",),
+        "NONE", "ASC 606-10-32-5 to 32-9; IFRS 15.50 to 54",
+    ),
+    Fact(
+        "uncollectible", "What is due on an invoice is given up",
+        ("credit_loss",), ("receivable",),
+        "NONE", "ASC 326-20-35-8; IFRS 9.5.4.4",
+    ),
+    Fact(
         "accrual", "A close expects late usage",
         ("contract_liability",), ("revenue_usage",),
         "RECOGNITION", "ASC 606-10-25-30, 270-10-45-4; IFRS 15.38",

@@ -16,8 +16,15 @@ from domain.grants.events import (
     GrantVoided,
 )
 from domain.grants.payment import GrantPaymentReceived
+from domain.invoicing.events import (
+    InvoiceCredited,
+    InvoiceGivenUp,
+    InvoiceIssued,
+    InvoicePaid,
+    InvoiceVoided,
+)
 from domain.money.asset import AssetDefined, ExchangeRate, ExchangeRateSet
-from domain.revenue import charge_facts, grant_facts, time_facts
+from domain.revenue import charge_facts, grant_facts, invoice_facts, time_facts
 from domain.revenue.accounting import AccountingPolicySet, FunctionalCurrencySet
 from domain.revenue.books import Books, Place
 from domain.revenue.period import (
@@ -72,6 +79,11 @@ FOLD: dict[type[Event], Callable[[Books, Place, Any], None]] = {
     ChargeSettled: charge_facts.settle,
     ChargeCaptured: charge_facts.settle,
     ChargeRefunded: charge_facts.refund,
+    InvoiceIssued: invoice_facts.issue,
+    InvoicePaid: invoice_facts.pay,
+    InvoiceCredited: invoice_facts.credit,
+    InvoiceVoided: invoice_facts.void,
+    InvoiceGivenUp: invoice_facts.give_up,
 }
 
 LIVING: tuple[type[Event], ...] = (AccountingPolicySet, AccountingDayEnded)

@@ -55,7 +55,7 @@ def draft_of(
     """Return the draft of meters and their exact amounts, "a 10.005, b 10.005"."""
     named = [each.split() for each in amounts.split(",")]
     lines = tuple(
-        DraftLine(JANUARY, meter, None, None, money(amount, of), 1, meter, "USD")
+        DraftLine(JANUARY, meter, None, None, money(amount, of), 1, 0, meter, "USD")
         for meter, amount in named
     )
     exact = sum(line.exact for line in lines)
@@ -84,7 +84,8 @@ def unbilled(books: Books, price: str = "0.01") -> Draft:
     """Return what acme has not been billed: its CREDIT overage, at a price, in January."""
     ranges = tuple(books.account().unbilled())
     exact = exact_value(overage.length(ranges), 6, price)
-    line = DraftLine(JANUARY, "tokens", None, price, exact, 1, "tokens", "CREDIT")
+    units = overage.length(ranges)
+    line = DraftLine(JANUARY, "tokens", None, price, exact, 1, units, "tokens", "CREDIT")
     account = billing(books)
     version = account.version if account is not None else 0
     cycle = DraftCycle(JANUARY, "2026-01", exact, 0)
@@ -157,7 +158,7 @@ def test_what_rounding_moved_is_carried_to_the_next_document() -> None:
     first = bill_of(draft_of("a 0.004"), None)
     assert first.total_minor == 0
     # when as much comes again in the same cycle
-    line = DraftLine(JANUARY, "a", None, None, money("0.004"), 1, "a", "USD")
+    line = DraftLine(JANUARY, "a", None, None, money("0.004"), 1, 0, "a", "USD")
     again = Draft("USD", 2, (line,), (DraftCycle(JANUARY, "2026-01", money("0.008"), 0),), ())
     # then the cycle is right to the cent
     assert bill_of(again, None).total_minor == 1
@@ -544,7 +545,7 @@ def test_nothing_to_bill(books: Books) -> None:
 
 
 def test_overage_without_a_rate_stops_the_invoice(books: Books) -> None:
-    line = DraftLine(JANUARY, "tokens", None, None, 0, 1, "tokens", "CREDIT")
+    line = DraftLine(JANUARY, "tokens", None, None, 0, 1, 0, "tokens", "CREDIT")
     draft = Draft("USD", 0, (), (), (), (line,))
     refusal = refused(books, IssueInvoice(ACME, "USD", draft))
     assert isinstance(refusal, InvalidState)

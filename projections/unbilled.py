@@ -1,0 +1,207 @@
+"""Read model `unbilled`: what each customer has not been billed, as a draft shows it.
+
+Tables: overage_items, unbilled_lines, unbilled_cycles, unbilled_ranges, billing_versions,
+credit_lines, unbilled_tenants. Events: of charges, grants, invoices and billing accounts, and
+of rates and zones; the wallet's never. The rule is domain/invoicing/unbilled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from domain.aggregate import Event
+from domain.grants.events import GrantIssued, GrantRepaidOverage
+from domain.invoicing.billing import (
+    BillingDetailsSet,
+    BillingEvent,
+    BillingOpened,
+    CreditKept,
+    CreditUsed,
+    DocumentBilled,
+    DocumentVoided,
+    PaymentTermsSet,
+    TaxRateSet,
+)
+from domain.invoicing.events import InvoiceIssued, InvoiceVoided
+from domain.invoicing.unbilled import (
+    BillingVersion,
+    CreditLine,
+    OverageItem,
+    Unbilled,
+    UnbilledCycle,
+    UnbilledLine,
+    UnbilledRanges,
+    fold,
+)
+from domain.money.asset import AssetDefined, ExchangeRateSet
+from domain.revenue.accounting import FunctionalCurrencySet
+from domain.revenue.tenant_books import TenantBooks
+from domain.tenancy.tenant import TenantConfigured, TenantOpened
+from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
+from projections.database import Connection
+from projections.log import Recorded
+from projections.read_model import ReadModel
+from projections.tables import Table
+
+
+@dataclass(slots=True)
+class TenantRow:
+    tenant: str
+    state: Any
+
+
+ITEMS = Table(
+    "overage_items",
+    OverageItem,
+    4,
+    "uuid uuid text units uuid text text text text units units",
+)
+LINES = Table(
+    "unbilled_lines",
+    UnbilledLine,
+    6,
+    "uuid uuid text text text text bigint integer units units bigint text",
+)
+CYCLES = Table("unbilled_cycles", UnbilledCycle, 4, "uuid uuid text text units units")
+RANGES = Table("unbilled_ranges", UnbilledRanges, 4, "uuid uuid text text json")
+VERSIONS = Table("billing_versions", BillingVersion, 2, "uuid uuid uuid bigint")
+CREDIT_LINES = Table("credit_lines", CreditLine, 2, "uuid uuid uuid")
+TENANTS = Table("unbilled_tenants", TenantRow, 1, "uuid json")
+
+_OF_WALLETS = (
+    ChargeSettled,
+    ChargeCaptured,
+    ChargeRefunded,
+    GrantRepaidOverage,
+    InvoiceIssued,
+    InvoiceVoided,
+)
+
+
+class UnbilledModel(ReadModel[Unbilled]):
+    name = "unbilled"
+    events: ClassVar[tuple[type[Event], ...]] = (
+        TenantOpened,
+        TenantConfigured,
+        AssetDefined,
+        ExchangeRateSet,
+        FunctionalCurrencySet,
+        ChargeSettled,
+        ChargeCaptured,
+        ChargeRefunded,
+        GrantIssued,
+        GrantRepaidOverage,
+        InvoiceIssued,
+        InvoiceVoided,
+        BillingOpened,
+        BillingDetailsSet,
+        PaymentTermsSet,
+        TaxRateSet,
+        DocumentBilled,
+        DocumentVoided,
+        CreditKept,
+        CreditUsed,
+    )
+    tables: ClassVar[tuple[Table[Any], ...]] = (
+        ITEMS,
+        LINES,
+        CYCLES,
+        RANGES,
+        VERSIONS,
+        CREDIT_LINES,
+        TENANTS,
+    )
+
+    def load(self, connection: Connection, batch: Sequence[Recorded]) -> Unbilled:
+        state = Unbilled()
+        tenants = {(tenant,) for _, tenant, _ in batch}
+        wallets = {
+            (tenant, event.wallet_id)
+            for _, tenant, event in batch
+            if isinstance(event, _OF_WALLETS)
+        }
+        billing = {event.originator_id for _, _, event in batch if isinstance(event, BillingEvent)}
+        for row in TENANTS.load(connection, self.location, tenants):
+            state.books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
+        for grant in CREDIT_LINES.load(connection, self.location, tenants):
+            state.credit_lines[grant.grant_id] = grant
+        for line in LINES.load(connection, self.location, wallets):
+            key = (line.wallet_id, line.currency, line.cycle, line.meter, line.asset)
+            state.lines[key] = line
+        for cycle in CYCLES.load(connection, self.location, wallets):
+            state.cycles[cycle.wallet_id, cycle.currency, cycle.cycle] = cycle
+        for claimed in RANGES.load(connection, self.location, wallets):
+            claimed.ranges = [(start, end) for start, end in claimed.ranges]
+            state.ranges[claimed.wallet_id, claimed.currency, claimed.asset] = claimed
+        if billing:
+            self._load_versions(connection, state, billing)
+        self._load_items(connection, state, batch)
+        return state
+
+    def _load_versions(self, connection: Connection, state: Unbilled, billing: set[str]) -> None:
+        found = connection.execute(
+            self.location.query(
+                "SELECT {columns} FROM {billing_versions} WHERE billing_id = ANY(%s::uuid[])",
+                columns=VERSIONS.selected(),
+            ),
+            (list(billing),),
+        )
+        for row in found:
+            version = VERSIONS.row_of(row)
+            state.versions[version.billing_id] = version
+
+    def _load_items(
+        self, connection: Connection, state: Unbilled, batch: Sequence[Recorded]
+    ) -> None:
+        """Load the items that a refund or a repayment cuts; each stretch begins in at most one."""
+        cuts: list[tuple[str, str, str, int, int]] = []
+        for _, tenant, event in batch:
+            ranges: Sequence[tuple[int, int]] = ()
+            if isinstance(event, ChargeRefunded):
+                ranges = event.forgiven
+            elif isinstance(event, GrantRepaidOverage):
+                ranges = event.ranges
+            else:
+                continue
+            cuts += [(tenant, event.wallet_id, event.asset, *each) for each in ranges]
+        if not cuts:
+            return
+        found = connection.execute(
+            self.location.query(
+                "SELECT {columns} FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::numeric[],"
+                " %s::numeric[]) AS cut (of_tenant, of_wallet, of_asset, begins, ends)"
+                " CROSS JOIN LATERAL (SELECT * FROM {overage_items}"
+                " WHERE tenant = of_tenant AND wallet_id = of_wallet AND asset = of_asset"
+                " AND start < ends AND start >= coalesce((SELECT max(start) FROM {overage_items}"
+                " WHERE tenant = of_tenant AND wallet_id = of_wallet AND asset = of_asset"
+                " AND start <= begins), begins)) items",
+                columns=ITEMS.selected(),
+            ),
+            [list(column) for column in zip(*cuts, strict=True)],
+        )
+        for row in found:
+            state.admit(ITEMS.row_of(row))
+
+    @staticmethod
+    def fold(state: Unbilled, batch: Sequence[Recorded]) -> None:
+        for position, tenant, event in batch:
+            fold(state, position, tenant, event)
+
+    def save(self, connection: Connection, state: Unbilled) -> None:
+        items = [item for each in state.items.values() for item in each.values()]
+        ITEMS.upsert(connection, self.location, items)
+        LINES.upsert(connection, self.location, [state.lines[key] for key in sorted(state.lines)])
+        CYCLES.upsert(
+            connection, self.location, [state.cycles[key] for key in sorted(state.cycles)]
+        )
+        RANGES.upsert(
+            connection, self.location, [state.ranges[key] for key in sorted(state.ranges)]
+        )
+        VERSIONS.upsert(connection, self.location, list(state.versions.values()))
+        CREDIT_LINES.upsert(connection, self.location, list(state.credit_lines.values()))
+        rows = [TenantRow(each.tenant, each) for each in state.books.tenants.values()]
+        TENANTS.upsert(connection, self.location, rows)
