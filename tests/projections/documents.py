@@ -16,7 +16,7 @@ from application.commands.invoice_requests import (
     SetTaxRate,
     VoidInvoice,
 )
-from application.commands.requests import SetExchangeRate
+from application.commands.requests import IssueGrant, SetExchangeRate
 from domain.invoicing.invoice import Invoice
 from projections.tables import Location
 from projections.unbilled import UnbilledModel
@@ -42,6 +42,8 @@ def tell_documents(shop: Shop) -> None:
     shop.do(IssueCreditNote(again.id, (CreditedLine(1, "1.00"),), "goodwill", shop.key("note")))
     last = _invoice(shop, customer, 100)
     shop.do(VoidInvoice(last.id, "its credit comes back"))
+    shop.do(IssueGrant(shop.key("grant"), customer, "USD", "20", "COMMITMENT"))
+    shop.charge(customer, "3", asset="USD")
     grant = shop.grant(customer, "50", "PAID")
     shop.do(IssueReceipt(customer, "USD", grant))
 
