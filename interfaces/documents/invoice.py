@@ -78,7 +78,8 @@ def _facts(issued: InvoiceIssued) -> list[list[str]]:
         facts += [["From", _day(issued.period_from)], ["Until", _day(issued.period_to)]]
     periods = sorted({line.service_period for line in issued.lines if line.service_period})
     if periods:
-        facts.append(["Period", periods[0] if len(periods) == 1 else f"{periods[0]} – {periods[-1]}"])
+        span = periods[0] if len(periods) == 1 else f"{periods[0]} to {periods[-1]}"
+        facts.append(["Period", span])
     facts.append(["Currency", issued.currency])
     return facts
 
@@ -149,14 +150,14 @@ def _day(at: datetime) -> str:
 
 
 def _money(minor: int, currency: str) -> str:
-    """Return 1234567 cents as "12,345.67", and less than zero with a true minus."""
+    """Return 1234567 cents as "12,345.67"."""
     exponent = EXPONENTS[currency]
     whole, part = divmod(abs(minor), 10**exponent)
     text = f"{whole:,}.{part:0{exponent}d}" if exponent else f"{whole:,}"
-    return f"−{text}" if minor < 0 else text
+    return f"-{text}" if minor < 0 else text
 
 
 def _grouped(decimal: str) -> str:
     whole, point, places = decimal.partition(".")
-    sign = "−" if whole.startswith("-") else ""
+    sign = "-" if whole.startswith("-") else ""
     return f"{sign}{int(whole.lstrip('-')):,}{point}{places}"

@@ -15,14 +15,13 @@ from typing import Any
 import typst
 
 TEMPLATES = Path(__file__).parent
-STANDARD = "a-3b"
-CANNOT_SHOW = "Characters that our fonts do not have are shown by their Unicode numbers, as [U+4E2D]."
+STANDARD: typst.PDFStandard = "a-3b"
+CANNOT_SHOW = (
+    "Characters that our fonts do not have are shown by their Unicode numbers, as [U+4E2D]."
+)
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-_PROBE = (
-    '#set document(date: datetime(year: 2000, month: 1, day: 1))\n'
-    '#set text(font: ("Libertinus Serif", "New Computer Modern"))\n#json(bytes(sys.inputs.data))'
-)
+_PROBE = "probe.typ"
 
 
 class Typesetter:
@@ -39,14 +38,14 @@ class Typesetter:
         """
         with self._lock:
             try:
-                return self._compile(TEMPLATES / template, data, made_at)
+                return self._compile(template, data, made_at)
             except typst.TypstError:
                 unknown = {each for each in _characters(data) if not self._can_show(each)}
                 if not unknown:
                     raise
             data = _replaced(data, unknown)
             data["notes"] = [*data["notes"], CANNOT_SHOW]
-            return self._compile(TEMPLATES / template, data, made_at)
+            return self._compile(template, data, made_at)
 
     def _can_show(self, character: str) -> bool:
         if character.isascii():
@@ -58,14 +57,14 @@ class Typesetter:
 
     def _probe(self, character: str) -> bool:
         try:
-            self._compile(_PROBE.encode(), character, _LONG_AGO)
+            self._compile(_PROBE, character, _LONG_AGO)
         except typst.TypstError:
             return False
         return True
 
-    def _compile(self, source: Path | bytes, data: Any, made_at: datetime) -> bytes:
-        made = typst.compile(
-            source,
+    def _compile(self, template: str, data: Any, made_at: datetime) -> bytes:
+        return typst.compile(
+            TEMPLATES / template,
             root=TEMPLATES,
             font_paths=self._fonts,
             ignore_system_fonts=True,
@@ -74,8 +73,6 @@ class Typesetter:
             pdf_standards=[STANDARD],
             timestamp=int(made_at.timestamp()),
         )
-        assert isinstance(made, bytes)
-        return made
 
 
 def _characters(data: Any) -> set[str]:

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 from domain.revenue.chart import BY_KEY
 
-_ROOTS = {"ASSET": "assets", "LIABILITY": "liabilities", "REVENUE": "revenues", "EXPENSE": "expenses"}
+_ROOTS = {
+    "ASSET": "assets",
+    "LIABILITY": "liabilities",
+    "REVENUE": "revenues",
+    "EXPENSE": "expenses",
+}
 _BEANCOUNT_ROOTS = {
     "ASSET": "Assets",
     "LIABILITY": "Liabilities",
