@@ -172,7 +172,7 @@ def test_streams_that_tell_two_stories_are_named(
     "topic, stopped",
     [
         ("customer.created", {"customers"}),
-        ("charge.settled", {"charges", "journal", "statement", "unbilled"}),
+        ("charge.settled", {"charges", "journal", "margins", "statement", "unbilled"}),
         ("wallet.opened", {"balances", "aggregates"}),
     ],
 )
