@@ -24,6 +24,9 @@ from domain import identity
 from domain.aggregate import Aggregate
 from domain.customers.customer import Customer
 from domain.grants.grant import CreditGrant
+from domain.invoicing.billing import BillingAccount
+from domain.invoicing.credit_note import CreditNote
+from domain.invoicing.invoice import Invoice
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import NotFound
 from domain.tenancy.tenant import Tenant
@@ -123,6 +126,15 @@ class Reader:
 
     def hold_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, HoldPointer]:
         return self._many(HoldPointer, tenant_id, ids)
+
+    def invoices(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Invoice]:
+        return self._many(Invoice, tenant_id, ids)
+
+    def credit_notes(self, tenant_id: str, ids: Sequence[str]) -> dict[str, CreditNote]:
+        return self._many(CreditNote, tenant_id, ids)
+
+    def billing_accounts(self, tenant_id: str, ids: Sequence[str]) -> dict[str, BillingAccount]:
+        return self._many(BillingAccount, tenant_id, ids)
 
     def budget_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, BudgetPointer]:
         return self._many(BudgetPointer, tenant_id, ids)

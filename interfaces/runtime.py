@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -29,6 +29,7 @@ from application.storage.shard import FIRST_SHARD
 from application.tenants import open_tenant
 from application.wallet_feed import WalletFeed
 from domain import identity
+from interfaces.keys.links import Links
 from interfaces.keys.secret import derived_secret, server_secret
 from interfaces.metrics import Metrics
 from interfaces.settings import Settings, SettingsError
@@ -240,6 +241,11 @@ class Runtime:
             raise SettingsError(
                 ["COUNTERFOIL_SANDBOX: the first tenant was made the other way; use a new DATA_DIR"]
             )
+
+    @cached_property
+    def links(self) -> Links:
+        """Signs links to documents and exports, and knows its own again."""
+        return Links(derived_secret(server_secret(self.settings), "document links"))
 
     # What interfaces ask of it
 

@@ -17,9 +17,11 @@ from application.commands.invoice_requests import (
     minor_units,
 )
 from application.work import Work
+from domain import identity
 from domain.aggregate import create
 from domain.customers.customer import Customer
 from domain.grants.grant import CreditGrant
+from domain.grants.payment import GrantPaymentRecord
 from domain.identity import derived_id
 from domain.invoicing.billing import (
     BillingAccount,
@@ -124,7 +126,9 @@ def issue_receipt(work: Work, command: IssueReceipt) -> InvoiceAnswer:
     if grant.issued.customer_id != wallet.customer_id:
         raise NotFound(what="grant", key=command.grant_id)
     asset = work.asset(grant.issued.asset)
-    receipt = receipt_of(grant, asset, command.currency)
+    payment_id = identity.grant_payment_id(work.tenant_id, grant.id)
+    received = work.stream(GrantPaymentRecord, payment_id) is not None
+    receipt = receipt_of(grant, asset, command.currency, received=received)
     invoice_id = derived_id("receipt", grant.id)
     if work.stream(Invoice, invoice_id) is not None:
         raise nothing_to_bill(wallet.customer_id)
@@ -140,7 +144,6 @@ def issue_receipt(work: Work, command: IssueReceipt) -> InvoiceAnswer:
         at,
         lines=(receipt.line,),
         subtotal_minor=receipt.net_minor,
-        tax=_tax(account) if receipt.tax_minor else None,
         tax_minor=receipt.tax_minor,
         paid_minor=receipt.net_minor + receipt.tax_minor,
         grant_id=grant.id,

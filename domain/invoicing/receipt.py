@@ -21,11 +21,11 @@ class Receipt:
     tax_minor: int
 
 
-def receipt_of(grant: CreditGrant, asset: Asset, currency: str) -> Receipt:
+def receipt_of(grant: CreditGrant, asset: Asset, currency: str, *, received: bool) -> Receipt:
     """Return the receipt of a paid grant.
 
-    Raises, first match wins: InvalidState (nothing was paid for it), InvalidInput (it was
-    paid in another currency).
+    received: whether the money of a grant on account has come in. Raises, first match wins:
+    InvalidState (nothing was paid for it, or not yet), InvalidInput (another currency).
     """
     issued = grant.issued
     paid = issued.paid
@@ -33,10 +33,17 @@ def receipt_of(grant: CreditGrant, asset: Asset, currency: str) -> Receipt:
         raise InvalidState(
             state=issued.source, reason=f"grant {grant.id} is {issued.source}: nothing was paid"
         )
+    if issued.payment is not None and issued.payment.state != "RECEIVED" and not received:
+        raise InvalidState(
+            state=issued.payment.state,
+            reason=f"grant {grant.id} is not paid yet: record its payment first",
+            passes_later=True,
+        )
     if paid.currency != currency:
         raise InvalidInput(field="currency", reason=f"the grant was paid in {paid.currency}")
     total = minor_of(exact_money(paid.units), currency)
-    tax_minor = 0
+    tax_units = issued.payment.tax_units if issued.payment is not None else 0
+    tax_minor = minor_of(exact_money(tax_units), currency)
     net = total - tax_minor
     line = InvoiceLine(
         description=asset.name,
@@ -44,7 +51,7 @@ def receipt_of(grant: CreditGrant, asset: Asset, currency: str) -> Receipt:
         unit_price=None,
         amount_minor=net,
         net_minor=net,
-        exact=exact_money(paid.units),
+        exact=exact_money(paid.units - tax_units),
         charge_count=0,
         units=0,
         service_period=None,

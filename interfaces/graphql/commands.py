@@ -19,6 +19,12 @@ from interfaces.graphql.context import Info, RequestContext
 from interfaces.graphql.customers import Customer, load_customer
 from interfaces.graphql.grants import CreditGrant, load_grant
 from interfaces.graphql.holds import Hold, hold_of
+from interfaces.graphql.invoices import (
+    CreditNote,
+    Invoice,
+    Seller,
+    document_of,
+)
 from interfaces.graphql.problems import AnyProblem, problem_of
 from interfaces.graphql.wallets import Wallet, load_wallet
 
@@ -34,6 +40,9 @@ Shown = (
     | Wallet
     | Budget
     | BudgetTemplate
+    | Invoice
+    | CreditNote
+    | Seller
 )
 
 
@@ -45,10 +54,10 @@ async def perform(info: Info, build: Callable[[], Command]) -> Shown | AnyProble
     try:
         command = build()
     except InvalidInput as refusal:
-        return _refused(info, refusal)
+        return refused(info, refusal)
     outcome = await submit(info.context, command)
     if outcome.refusal is not None:
-        return _refused(info, outcome.refusal)
+        return refused(info, outcome.refusal)
     assert outcome.answer is not None
     return await shown(info.context, outcome.answer)
 
@@ -94,7 +103,7 @@ def _note(context: RequestContext, outcomes: Sequence[Outcome]) -> None:
         context.reached(outcome.position)
 
 
-def _refused(info: Info, refusal: Refusal) -> AnyProblem:
+def refused(info: Info, refusal: Refusal) -> AnyProblem:
     problem = problem_of(refusal)
     union = info.return_type
     if not isinstance(union, StrawberryUnion) or type(problem) not in union.types:
@@ -125,7 +134,7 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
         case answers.AdjustmentAnswer():
             return adjustment_of(answer, await context.loaders.scale(answer.asset))
         case answers.InvoiceAnswer() | answers.CreditNoteAnswer() | answers.SellerAnswer():
-            raise AssertionError("no mutation makes documents yet")
+            return document_of(answer)
         case answers.BudgetAnswer():
             return budget_of(answer.figures, answer.scale)
         case answers.BudgetTemplateAnswer():

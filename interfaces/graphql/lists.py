@@ -50,7 +50,7 @@ async def customers(context: RequestContext, size: int, after: str | None) -> Cu
     place = await place_after(context, "customers", after)
     await context.wait_for_lists(None)
     models, tenant_id = context.runtime.read_models, context.caller.tenant_id
-    page = await _read(lambda: models.customer_page(tenant_id, size, place))
+    page = await read_page(lambda: models.customer_page(tenant_id, size, place))
     nodes = await load_customers(context, page.nodes)
     return CustomerConnection(
         nodes=nodes,
@@ -66,7 +66,7 @@ async def charges(
     place = await place_after(context, "charges", after)
     await context.wait_for_lists(wanted.customer_id)
     models, tenant_id = context.runtime.read_models, context.caller.tenant_id
-    page = await _read(lambda: models.charge_page(tenant_id, wanted, size, place))
+    page = await read_page(lambda: models.charge_page(tenant_id, wanted, size, place))
     nodes = await load_charges(context, page.nodes)
     return UsageChargeConnection(
         nodes=nodes,
@@ -82,7 +82,7 @@ async def statement(
     scale = await required_scale(context, asset)
     await context.wait_for_lists(customer.id)
     models, tenant_id = context.runtime.read_models, context.caller.tenant_id
-    page = await _read(
+    page = await read_page(
         lambda: models.statement_page(tenant_id, customer.wallet_id, asset, size, after)
     )
     return StatementConnection(
@@ -114,7 +114,7 @@ def _wanted(context: RequestContext, filter: ChargeFilter | None) -> queries.Cha
     )
 
 
-async def _read(query: Callable[[], T]) -> T:
+async def read_page(query: Callable[[], T]) -> T:
     try:
         return await to_thread.run_sync(query)
     except BadCursor:
@@ -153,7 +153,7 @@ async def balance_series(
     scale = await required_scale(context, asset)
     await context.wait_for_lists(customer.id)
     models, tenant_id = context.runtime.read_models, context.caller.tenant_id
-    points = await _read(
+    points = await read_page(
         lambda: models.balance_series(
             tenant_id,
             customer.wallet_id,
@@ -188,7 +188,7 @@ async def usage_series(
     group = UsageGroup.METER if by is None else by
     await context.wait_for_lists(wanted.customer_id)
     models, tenant_id = context.runtime.read_models, context.caller.tenant_id
-    points = await _read(
+    points = await read_page(
         lambda: models.usage_series(
             tenant_id,
             wanted,

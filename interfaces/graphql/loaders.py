@@ -18,6 +18,8 @@ from application.codec import EventCodec
 from application.reading import Reader
 from domain.customers.customer import Customer
 from domain.grants.grant import CreditGrant
+from domain.invoicing.credit_note import CreditNote
+from domain.invoicing.invoice import Invoice
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.money.currencies import CURRENCY_SCALE, EXPONENTS
 from domain.usage.charge import HoldPointer, UsageCharge
@@ -50,6 +52,8 @@ class Loaders:
         self.charges: DataLoader[str, UsageCharge | None] = self._batched(reader.charges)
         self.holds: DataLoader[str, HoldPointer | None] = self._batched(reader.hold_pointers)
         self.budgets: DataLoader[str, BudgetPointer | None] = self._batched(reader.budget_pointers)
+        self.invoices: DataLoader[str, Invoice | None] = self._batched(reader.invoices)
+        self.credit_notes: DataLoader[str, CreditNote | None] = self._batched(reader.credit_notes)
         self._assets: DataLoader[str, Asset | None] = self._batched(
             lambda tenant_id, keys: {key: reader.asset(tenant_id, key) for key in keys}
         )

@@ -19,6 +19,7 @@ from interfaces.graphql.context import RequestContext
 from interfaces.graphql.customers import load_customer
 from interfaces.graphql.grants import load_grant
 from interfaces.graphql.holds import load_hold
+from interfaces.graphql.invoices import load_credit_note, load_invoice
 from interfaces.graphql.nodes import Node, known_id
 from interfaces.graphql.wallets import load_wallet
 
@@ -84,5 +85,7 @@ _LOADS: dict[str, Any] = {
     "grant": load_grant,
     "charge": load_charge,
     "hold": load_hold,
+    "invoice": load_invoice,
+    "credit_note": load_credit_note,
     "budget": load_budget,
 }

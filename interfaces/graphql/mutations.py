@@ -32,6 +32,7 @@ from interfaces.graphql.inputs import (
 from interfaces.graphql.inputs import (
     money as paid_back,
 )
+from interfaces.graphql.invoice_fields import InvoiceMutations
 from interfaces.graphql.results import (
     AdjustResult,
     AuthorizeResult,
@@ -52,7 +53,7 @@ LARGEST_BATCH = 1_000
 
 
 @strawberry.type
-class Mutation(CustomerMutations, SpendMutations):
+class Mutation(CustomerMutations, SpendMutations, InvoiceMutations):
     @answering(DefineAssetResult)
     async def define_asset(self, info: Info, *, input: AssetInput) -> object:
         return await perform(info, input.command)

@@ -22,6 +22,7 @@ from interfaces.graphql.finance import FinanceQueries
 from interfaces.graphql.grants import CreditGrant, load_grant
 from interfaces.graphql.holds import Hold, load_open_holds
 from interfaces.graphql.inputs import ChargeFilter, UsageEventInput, said
+from interfaces.graphql.invoice_fields import InvoiceQueries
 from interfaces.graphql.log import LedgerEventConnection, events_page, position_of
 from interfaces.graphql.lookups import (
     check_identifiers,
@@ -48,7 +49,7 @@ from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 
 @strawberry.type
-class Query(TemplateQueries, SpendQueries, MarginQueries, FinanceQueries):
+class Query(TemplateQueries, SpendQueries, MarginQueries, FinanceQueries, InvoiceQueries):
     @field("The ledger's clock.")
     async def now(self, info: Info) -> datetime:
         return await info.context.loaders.now()

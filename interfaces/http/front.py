@@ -11,11 +11,12 @@ from starlette.types import Lifespan
 from application.caller import Caller
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.view import run, schema
-from interfaces.http import metrics_page, usage_ingest
+from interfaces.http import invoice_pdf, metrics_page, usage_ingest
 from interfaces.http.app import create_app
 from interfaces.http.asker import Asker
 from interfaces.http.gate import Gate, Passage
 from interfaces.http.health import CheckReadiness
+from interfaces.http.invoice_pdf import InvoicePdf
 from interfaces.http.operations import Operations
 from interfaces.http.usage_ingest import UsageEndpoint
 from interfaces.keys.keyring import Keyring
@@ -58,6 +59,7 @@ def ledger_app(
         lifespan=lifespan,
         more_routes=[
             Route(usage_ingest.PATH, UsageEndpoint(runtime, keyring)),
+            Route(invoice_pdf.PATH, InvoicePdf(runtime, keyring).serve, methods=["GET"]),
             metrics_route(runtime),
         ],
         observe=runtime.metrics.observe_request,
