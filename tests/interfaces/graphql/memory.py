@@ -24,6 +24,8 @@ from domain import identity
 from domain.aggregate import Aggregate, Event
 from domain.customers.customer import Customer
 from domain.grants.grant import CreditGrant
+from domain.invoicing.credit_note import CreditNote
+from domain.invoicing.invoice import Invoice
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import Refusal
 from domain.tenancy.tenant import ClockAdvanced, Tenant, TenantOpened
@@ -153,6 +155,12 @@ class MemoryReader:
     def charges(self, tenant_id: str, ids: Sequence[str]) -> dict[str, UsageCharge]:
         self.reads.append("charges")
         return self._many(UsageCharge, ids)
+
+    def invoices(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Invoice]:
+        return self._many(Invoice, ids)
+
+    def credit_notes(self, tenant_id: str, ids: Sequence[str]) -> dict[str, CreditNote]:
+        return self._many(CreditNote, ids)
 
     def hold_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, HoldPointer]:
         return self._many(HoldPointer, ids)
