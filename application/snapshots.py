@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -25,16 +25,21 @@ MOST_WEIGHED = 200_000
 
 logger = structlog.get_logger()
 
+Due = dict[str, Any]
+"""A wallet's snapshot, as its row."""
+
 
 class Snapshots:
-    """Weighs wallets after each commit; writes those that are due in a thread of its own."""
+    """Weighs wallets as a batch is decided; writes those that are due once it is committed,
+    in a thread of its own.
+    """
 
     def __init__(self, recorder: LedgerRecorder) -> None:
         self._recorder = recorder
         self._statement = insert_snapshot(recorder.shard)
         self._since: dict[str, int] = {}
         self._last: dict[str, int] = {}
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=1_000)
+        self._queue: queue.Queue[Due | None] = queue.Queue(maxsize=1_000)
         self._writer = threading.Thread(target=self._write, name="snapshots", daemon=True)
 
     def start(self) -> None:
@@ -45,8 +50,8 @@ class Snapshots:
             self._queue.put(None)
             self._writer.join()
 
-    def weigh(self, batch: Batch, rows: Rows, tails: dict[str, int]) -> None:
-        """Count what a committed batch added to its wallets; keep those that are due.
+    def weigh(self, batch: Batch, rows: Rows, tails: dict[str, int]) -> list[Due]:
+        """Count what a batch adds to its wallets; return those that are due.
 
         tails: how many events were folded to load a wallet.
         """
@@ -56,42 +61,42 @@ class Snapshots:
             self._last.clear()
         for wallet_id, events in tails.items():
             self._since[wallet_id] = events * MEAN_EVENT_WEIGHT
+        due: list[Due] = []
+        wallets = batch.wallets
         for place, stream in enumerate(rows.originators):
-            wallet = batch.wallets.get(stream)
+            wallet = wallets.get(stream)
             if wallet is None:
                 continue
             since = self._since.get(stream, 0) + len(rows.states[place])
             self._since[stream] = since
             if (
-                since > max(self._last.get(stream, 0), LIGHTEST_SNAPSHOT)
+                since > LIGHTEST_SNAPSHOT
+                and since > self._last.get(stream, 0)
                 and wallet.version == rows.versions[place]
             ):
-                self._keep(
-                    rows.tenants[place],
-                    stream,
-                    wallet.version,
-                    wallet.recorded_at,
-                    snapshot_of(wallet),
+                state = snapshot_of(wallet)
+                self._since[stream] = 0
+                self._last[stream] = len(state)
+                due.append(
+                    {
+                        "tenant": rows.tenants[place],
+                        "id": stream,
+                        "version": wallet.version,
+                        "topic": SNAPSHOT_TOPIC,
+                        "state": state,
+                        "at": wallet.recorded_at,
+                    }
                 )
+        return due
 
-    def _keep(
-        self, tenant_id: str, wallet_id: str, version: int, at: datetime, state: bytes
-    ) -> None:
-        self._since[wallet_id] = 0
-        self._last[wallet_id] = len(state)
-        row = {
-            "tenant": tenant_id,
-            "id": wallet_id,
-            "version": version,
-            "topic": SNAPSHOT_TOPIC,
-            "state": state,
-            "at": at,
-        }
-        try:
-            self._queue.put_nowait(row)
-        except queue.Full:
-            # It is due again after as much more.
-            logger.info("snapshot left out")
+    def keep(self, due: Sequence[Due]) -> None:
+        """Write snapshots of wallets whose batch is committed, soon."""
+        for row in due:
+            try:
+                self._queue.put_nowait(row)
+            except queue.Full:
+                # It is due again after as much more.
+                logger.info("snapshot left out")
 
     def _write(self) -> None:
         while (row := self._queue.get()) is not None:

@@ -3,6 +3,11 @@
 Commands are decided in order against wallets in memory. Whether a charge exists already
 is not asked first: the log's key finds a duplicate, and then the batch is decided again
 with everything looked up.
+
+The batch before may still be committing. What is in memory is then as if it were written;
+a stream that it writes to (`moving`) is read from the log only once it has ended, and if it
+fails, this batch is forgotten with it. Streams that a batch only reads but rests upon, such
+as its tenant, are named with their versions (`relied_on`) and compared as it is written.
 """
 
 from __future__ import annotations
@@ -72,20 +77,54 @@ class AssetRegistry:
         return custom.asset
 
 
-class Batch:
-    """The streams that a batch has met, and the events it has decided, in order."""
+class TenantRegistry:
+    """Tenants in memory, as committed. A batch that relies on one says its version, which
+    is compared when it is written.
+    """
 
-    def __init__(self, log: Log, cache: WalletCache, assets: AssetRegistry, clock: Clock) -> None:
+    def __init__(self) -> None:
+        self._tenants: dict[str, Tenant] = {}
+
+    def get(self, tenant_id: str) -> Tenant | None:
+        return self._tenants.get(tenant_id)
+
+    def learn(self, tenant: Tenant) -> None:
+        self._tenants[tenant.id] = tenant
+
+    def drop(self, tenant_id: str) -> None:
+        self._tenants.pop(tenant_id, None)
+
+
+class Batch:
+    """The streams that a batch has met, and the events it has decided, in order.
+
+    relied_on: streams that it was decided upon without writing to them, and their versions.
+    moving: streams that a commit on its way writes to; what is in memory is as if written.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        cache: WalletCache,
+        assets: AssetRegistry,
+        clock: Clock,
+        tenants: TenantRegistry | None = None,
+        moving: frozenset[str] = frozenset(),
+    ) -> None:
         self.log = log
         self.clock = clock
         self.assets = assets
+        self.moving = moving
+        self.relied_on: dict[str, int] = {}
         self.decided: list[Event] = []
         self.wallets: dict[str, Wallet] = {}
         self.looked_up = False
         self._cache = cache
         self._authors: list[tuple[int, Caller]] = []
+        self._unsealed: set[str] = set()
         self._known: dict[str, list[Event]] = {}
         self._tenants: dict[str, Tenant] = {}
+        self._registered = tenants or TenantRegistry()
         self._now = clock.now()
         self._pending_at = 0
         self._pending: dict[str, list[Event]] = {}
@@ -94,12 +133,21 @@ class Batch:
     # Reading
 
     def tenant(self, tenant_id: str) -> Tenant:
+        """Return a tenant as it was when this batch first asked, or as `overtake_tenant` was
+        told. Raises NotFound.
+        """
         tenant = self._tenants.get(tenant_id)
         if tenant is None:
-            folded = self.stream(Tenant, tenant_id, tenant_id)
-            if folded is None:
-                raise NotFound(what="tenant", key=tenant_id)
-            tenant = self._tenants[tenant_id] = folded
+            if not self.looked_up and tenant_id not in self.moving:
+                tenant = self._registered.get(tenant_id)
+            if tenant is None:
+                tenant = self.stream(Tenant, tenant_id, tenant_id)
+                if tenant is None:
+                    raise NotFound(what="tenant", key=tenant_id)
+                if not self._own(tenant_id):
+                    self._registered.learn(tenant)
+            self._tenants[tenant_id] = tenant
+            self.relied_on[tenant_id] = tenant.version - len(self._own(tenant_id))
         return tenant
 
     def now(self, tenant_id: str) -> datetime:
@@ -124,6 +172,7 @@ class Batch:
     def wallet(self, tenant_id: str, wallet_id: str) -> Wallet | None:
         if wallet_id not in self.wallets:
             self.prefetch(tenant_id, (wallet_id,))
+        self._unsealed.add(wallet_id)
         return self.wallets.get(wallet_id)
 
     def look_up(self, tenant_id: str, ids: Iterable[str]) -> None:
@@ -138,7 +187,10 @@ class Batch:
         already written to one.
         """
         own = Counter(event.originator_id for event in self.decided)
-        latest = self.log.versions(list(self.wallets))
+        latest = self.log.versions([*self.wallets, *self.relied_on])
+        for stream_id, version in self.relied_on.items():
+            if latest.get(stream_id, 0) != version:
+                raise Overtaken(stream_id)
         stale: list[str] = []
         for wallet_id, wallet in self.wallets.items():
             if latest.get(wallet_id, 0) != wallet.version - own[wallet_id]:
@@ -180,6 +232,10 @@ class Batch:
         """Decide from now on with the tenant as this batch has changed it."""
         self._tenants[tenant.id] = tenant
 
+    def wrote(self, stream_id: str) -> bool:
+        """Whether this batch writes to a stream."""
+        return bool(self._own(stream_id))
+
     def _own(self, stream_id: str) -> list[Event]:
         for event in self.decided[self._pending_at :]:
             self._pending.setdefault(event.originator_id, []).append(event)
@@ -193,16 +249,38 @@ class Batch:
     # Writing
 
     def by(self, caller: Caller) -> None:
-        """Say who causes the events decided from now on."""
-        if not self._authors or self._authors[-1][1] is not caller:
+        """Say who causes the events decided from now on.
+
+        What waits in a tenant's wallets is stated before another tenant's turn: a row of the
+        log is of the tenant whose turn it is.
+        """
+        last = self._authors[-1][1] if self._authors else caller
+        if last.tenant_id != caller.tenant_id:
+            self._seal_used()
+        if not self._authors or last is not caller:
             self._authors.append((len(self.decided), caller))
 
     def admit(self, wallet: Wallet) -> None:
         self.wallets[wallet.id] = wallet
+        self._unsealed.add(wallet.id)
+
+    @property
+    def written(self) -> int:
+        """How many events this batch has decided; it changes with each."""
+        return len(self.decided)
+
+    def _seal_used(self) -> None:
+        """State what waits in wallets; only those asked for since the last time have any."""
+        for wallet_id in self._unsealed:
+            wallet = self.wallets.get(wallet_id)
+            if wallet is not None:
+                wallet.seal()
+        self._unsealed.clear()
 
     def seal(self) -> None:
         for wallet in self.wallets.values():
             wallet.seal()
+        self._unsealed.clear()
 
     def rows(self, codec: EventCodec) -> Rows:
         """Return the decided events as rows of the log."""
@@ -222,15 +300,20 @@ class Batch:
         return rows
 
     def forget(self) -> None:
-        """Let go of every wallet that this batch has touched."""
+        """Let go of all in memory that this batch has touched or relied on."""
         for wallet_id in self.wallets:
             self._cache.drop(wallet_id)
+        for tenant_id in self._tenants:
+            self._registered.drop(tenant_id)
 
     def keep(self) -> None:
-        """Keep the wallets as committed."""
+        """Keep the wallets as they are once this is committed; `forget` if it is not."""
         for wallet in self.wallets.values():
             wallet.write_to([])
         self._cache.keep(self.wallets.values())
+        for tenant_id in self._tenants:
+            if self.wrote(tenant_id):
+                self._registered.drop(tenant_id)
 
 
 class Work:
@@ -260,7 +343,10 @@ class Work:
 
         asset = self.batch.assets.known(self.tenant_id, key)
         if asset is None:
-            custom = self.stream(CustomAsset, identity.asset_id(self.tenant_id, key))
+            asset_id = identity.asset_id(self.tenant_id, key)
+            custom = self.stream(CustomAsset, asset_id)
+            if custom is not None and self.batch.wrote(asset_id):
+                return custom.asset  # not known for good before it is committed
             asset = self.batch.assets.learn(self.tenant_id, key, custom)
         if asset is None:
             raise NotFound(what="asset", key=key)
@@ -326,6 +412,9 @@ class Work:
             wallet.lower(derived, recorded_at, units, at)
 
     def known(self, stream_id: str) -> list[Event]:
+        """Return a stream's events without a look-up, unless a commit on its way has some."""
+        if stream_id in self.batch.moving:
+            return self.looked_up(stream_id)
         return self.batch.known(stream_id)
 
     def looked_up(self, stream_id: str) -> list[Event]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 from psycopg.sql import SQL
 
 from application.commands.requests import RecordUsage
 from application.storage import arrays
 from application.storage.recorder import Rows
+from application.writer import LARGEST_BATCH
 from benchmarks.ground import execute, fund, ledger, middle, seconds_of, usage
 from benchmarks.report import Figure, promise
 from interfaces.runtime import Runtime
 
 ROUNDS = 5
+SENDERS = 3
 WALLETS = 1_000
 
 
@@ -42,11 +47,7 @@ def _at(runtime: Runtime, written: list[Rows], size: int, charges: int) -> Figur
         ]
         written.clear()
 
-        def run(batches: list[list[RecordUsage]] = batches) -> None:
-            for batch in batches:
-                execute(runtime, batch)
-
-        took = seconds_of(run)
+        took = seconds_of(partial(_send, runtime, batches))
         rows = sum(map(len, written))
         rates.append(charges / took)
         row_rates.append(rows / took)
@@ -61,6 +62,16 @@ def _at(runtime: Runtime, written: list[Rows], size: int, charges: int) -> Figur
         "ratio of rows/s": round(ratio, 3),
         **(promise("at least 0.25", kept=ratio >= 0.25) if size == 1_000 else {}),
     }
+
+
+def _send(runtime: Runtime, batches: list[list[RecordUsage]]) -> None:
+    """Send batches that fill a commit from several threads, so that the next one waits."""
+    if len(batches[0]) < LARGEST_BATCH:
+        for batch in batches:
+            execute(runtime, batch)
+        return
+    with ThreadPoolExecutor(SENDERS) as pool:
+        list(pool.map(partial(execute, runtime), batches))
 
 
 def _raw(runtime: Runtime, written: list[Rows]) -> float:

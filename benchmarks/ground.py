@@ -21,6 +21,7 @@ from application.commands.requests import (
     RecordUsage,
 )
 from application.storage.embedded import EmbeddedServer
+from interfaces.interpreter import tune_interpreter
 from interfaces.runtime import Runtime
 from interfaces.settings import Settings
 
@@ -37,6 +38,7 @@ def ledger(test_clock: datetime | None = None) -> Iterator[Runtime]:
             data_dir=data_dir, sandbox=test_clock is not None, test_clock=test_clock
         )
         with Runtime.open(settings, tasks=()) as runtime:
+            tune_interpreter()
             yield runtime
         EmbeddedServer(data_dir).remove()
 

@@ -64,7 +64,7 @@ def _folded(runtime: Runtime, customer: int) -> tuple[int, int]:
     """Return how many events a wallet has, and how many of them a load folds."""
     wallet_id = _wallet_id(runtime, customer)
     tails: dict[str, int] = {}
-    recorder = runtime.ledger._recorder
+    recorder = runtime.ledger.recorder
     with recorder.connection() as connection:
         cursor = connection.cursor(row_factory=tuple_row)
         streams = StreamReader(recorder.shard, EventCodec())

@@ -122,7 +122,7 @@ class Metrics:
     # What is watched
 
     def watch_writer(self, ledger: Ledger) -> None:
-        """Count what a writer does; called by it in its own thread."""
+        """Count what a writer does; called by its own threads."""
         self._ledger = ledger
         ledger.on_stage.append(self._stage)
         ledger.on_settled.append(self._settled)

@@ -89,8 +89,9 @@ def migrate(
 def pending(
     connection: Connection, folders: Sequence[Path], shard: Shard = FIRST_SHARD
 ) -> list[str]:
-    """Return the migrations that were not applied yet."""
-    done = _history(connection, shard)
+    """Return the migrations that were not applied yet: all, where there never was a ledger."""
+    found = connection.execute("SELECT to_regclass('counterfoil.migrations')").fetchone()
+    done = _history(connection, shard) if found != (None,) else {}
     return [migration.name for migration in migrations(folders) if migration.name not in done]
 
 

@@ -6,10 +6,11 @@ ours; reading, subscriptions and positions are the library's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Cursor
 from psycopg.rows import DictRow, dict_row, tuple_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from application.clock import SystemClock
 from application.storage import arrays
@@ -63,6 +64,10 @@ class Rows:
 
 class AlreadyRecorded(Exception):
     """Another event has the place of one of these: a duplicate, or an overtaken version."""
+
+
+class MovedOn(AlreadyRecorded):
+    """A stream that the rows rely on has another version by now."""
 
 
 class NotRecorded(Exception):
@@ -141,6 +146,19 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "BEGIN; SELECT pg_advisory_xact_lock({lock}); NOTIFY {channel}"
         ).format(lock=self.shard.lock_key, channel=Identifier(self.channel_name))
 
+        versions = SQL(
+            "; SELECT wanted.id::text, (SELECT max(originator_version) FROM {schema}.{table} e"
+            " WHERE e.originator_id = wanted.id) FROM unnest(ARRAY["
+        ).format(**names)
+
+        @lru_cache(maxsize=1_000)
+        def begin_and_ask(ids: tuple[str, ...]) -> Composed:
+            """Return the statement that begins, and asks for the versions of these streams."""
+            literals = SQL(", ").join(Literal(stream_id) for stream_id in ids)
+            return self._begin_statement + versions + literals + SQL("]::uuid[]) AS wanted (id)")
+
+        self._begin_and_ask = begin_and_ask
+
     def create_table(self) -> None:
         """Nothing to do: migrations make the table."""
 
@@ -171,18 +189,24 @@ class LedgerRecorder(PostgresApplicationRecorder):
     # Ours
 
     def append(
-        self, rows: Rows, *, decide: Callable[[Cursor[Any]], Rows] | None = None
+        self,
+        rows: Rows,
+        relied_on: Mapping[str, int] | None = None,
+        *,
+        decide: Callable[[Cursor[Any]], Rows] | None = None,
     ) -> list[int]:
         """Insert the rows in one transaction; answer their positions once committed.
 
-        decide: called under the writers' lock, answers the rows to insert instead. Raises
-        AlreadyRecorded, NotRecorded (both: nothing was written), CommitUnknown.
+        relied_on: streams that these rows do not write to but were decided upon, and at
+        what version; compared in the same transaction, under the writers' lock. decide:
+        called under that lock, answers the rows to insert instead. Raises MovedOn,
+        AlreadyRecorded, NotRecorded (all: nothing was written), CommitUnknown.
         """
         with self.connection() as connection:
             committing = False
             try:
                 cursor = connection.cursor(row_factory=tuple_row)
-                cursor.execute(self._begin_statement)
+                self._begin(cursor, relied_on or {})
                 positions = self._insert(cursor, rows if decide is None else decide(cursor))
                 committing = True
                 cursor.execute("COMMIT")
@@ -232,6 +256,19 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """Lend a connection of the log's role."""
         self.datastore.pool.open()
         return self.datastore.pool.connection()
+
+    def _begin(self, cursor: Cursor[Any], relied_on: Mapping[str, int]) -> None:
+        """Begin, lock, and check what is relied on, in one round trip."""
+        if not relied_on:
+            cursor.execute(self._begin_statement)
+            return
+        cursor.execute(self._begin_and_ask(tuple(relied_on)))
+        while cursor.nextset():
+            pass
+        versions: dict[str, int] = dict(cursor.fetchall())
+        for stream_id, version in relied_on.items():
+            if versions.get(stream_id, 0) != version:
+                raise MovedOn(stream_id)
 
     def _insert(self, cursor: Cursor[Any], rows: Rows) -> list[int]:
         if not rows:

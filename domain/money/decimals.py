@@ -7,6 +7,7 @@ input can make a number whose size is not the input's own.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,18})?", re.ASCII)
 
@@ -19,6 +20,7 @@ class TooFine(ValueError):
     """The decimal has more places than the asset's scale."""
 
 
+@lru_cache(maxsize=10_000)
 def canonical(text: str) -> str:
     """Return the shortest form: "5.00" and "05" are "5", "-0" is "0".
 

@@ -14,6 +14,7 @@ from interfaces.http.app import create_probe_app
 from interfaces.http.front import ledger_app, metrics_route
 from interfaces.http.server import serve_while_opening, server_for
 from interfaces.http.starting import Opened, Progress
+from interfaces.interpreter import tune_interpreter
 from interfaces.keys.keyring import open_keyring
 from interfaces.readiness import readiness_of
 from interfaces.runtime import EVERY_TASK, Runtime, Task
@@ -58,6 +59,7 @@ def serve_role(
         try:
             runtime.check_sandbox()
             app = _app(runtime, role)
+            tune_interpreter()
         except BaseException:
             runtime.close()
             raise
@@ -87,5 +89,6 @@ def _run(settings: Settings, role: Role, opened: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: stop.set())
     with Runtime.open(settings, tasks=TASKS[role]) as runtime:
         runtime.check_sandbox()
+        tune_interpreter()
         opened()
         stop.wait()

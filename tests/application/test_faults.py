@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-import application.ledger
+import application.writer
 from application.errors import OutcomeUnknown
 from application.storage import recorder
 from application.storage.database import Connection, Login, Role
@@ -140,7 +140,7 @@ def test_an_unknown_outcome_is_settled_by_sending_again(
     behind: Engine, proxy: CuttingProxy, cut: Cut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given: the database stays away after the cut
-    monkeypatch.setattr(application.ledger, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(application.writer, "PATIENCE_SECONDS", 0.5)
     monkeypatch.setattr(behind.datastore.pool, "timeout", 0.3)
     behind.funded("100")
     proxy.cut_next = cut
@@ -151,7 +151,7 @@ def test_an_unknown_outcome_is_settled_by_sending_again(
     assert isinstance(outcome.error, OutcomeUnknown)
     assert (outcome.answer, outcome.refusal) == (None, None)
     proxy.come_back()
-    monkeypatch.setattr(application.ledger, "PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(application.writer, "PATIENCE_SECONDS", 30.0)
     (answer,) = behind.done(usage("e1", "30"))
     assert answer.replayed == (cut == "after the commit")
     assert behind.available() == 70
@@ -255,7 +255,7 @@ def test_a_database_that_stays_away_is_no_refusal_for_good(
     """Nothing was sent to it, so nothing is unknown: the same request later succeeds."""
     # given
     engine.funded("100")
-    monkeypatch.setattr(application.ledger, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(application.writer, "PATIENCE_SECONDS", 0.1)
     # when
     with _locked(admin, engine):
         (outcome,) = engine.do(usage("e1", "30"))

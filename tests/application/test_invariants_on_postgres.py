@@ -33,7 +33,7 @@ class PostgresBooks(Books):
         self.clock = engine.clock
         self.clock.at = START
         self.log = MemoryLog()
-        self.cache = engine.ledger._cache
+        self.cache = engine.ledger.cache
         self.tenant_id = open_tenant(engine.recorder, f"example-{next(_tenants)}", START)
         self.caller = Caller(self.tenant_id, "test", "request")
         self._engine = engine

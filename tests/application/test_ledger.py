@@ -32,7 +32,7 @@ pytestmark = pytest.mark.storage
 def waiting(engine: Engine) -> Iterator[Ledger]:
     """A ledger that decides nothing before it is started: what is sent waits together."""
     engine.funded("100")
-    ledger = Ledger(engine.recorder, engine.clock, most_waiting=5)
+    ledger = Ledger(engine.recorder, engine.clock, most_waiting=10)
     yield ledger
     ledger.stop()
 
@@ -222,7 +222,7 @@ def test_a_row_that_is_never_free_ends_in_an_error(
     engine.funded("100")
     append = engine.recorder.append
 
-    def doubled(rows: Rows, **options: Any) -> list[int]:
+    def doubled(rows: Rows, *_: Any, **options: Any) -> list[int]:
         decide = options.get("decide")
         if decide is None:
             return append(twice(rows))

@@ -88,6 +88,12 @@ def test_a_later_migration_is_applied_alone(database: Login, folder: Path) -> No
     assert run(database, LOG_MIGRATIONS, folder) == ["0901_second.sql"]
 
 
+def test_all_are_pending_where_there_never_was_a_ledger(database: Login) -> None:
+    with database.connect() as connection:
+        left = pending(connection, MIGRATIONS)
+    assert left == [migration.name for migration in migrations(MIGRATIONS)]
+
+
 def test_a_migration_that_fails_leaves_nothing(database: Login, folder: Path) -> None:
     # given
     (folder / "0901_second.sql").write_text(SECOND + "SELECT 1 / 0;")

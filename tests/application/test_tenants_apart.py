@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,10 +30,13 @@ from application.commands.requests import (
     UnfreezeWallet,
     VoidGrant,
 )
+from application.commands.spend_requests import SetBudgetTemplate
+from application.ledger import Ledger
 from application.storage.database import Connection, Login, Pool, Role
 from application.storage.roles import RefusesToServe, check_isolation
 from domain import identity
 from domain.refusals import NotFound
+from domain.wallet.derived_budgets import derived_budget_id
 from projections.engine import ProjectionEngine
 from projections.models import read_models
 from tests.application.engine import Engine, hold, prepared, running, usage
@@ -247,6 +251,50 @@ def test_one_tenant_cannot_touch_the_other_s(logins: dict[Role, Login], tenant: 
         assert [type(outcome.refusal) for outcome in outcomes] == [NotFound] * len(outcomes)
         assert engine.available() == 86
         assert engine.wallet().version == version
+
+
+def test_what_shares_a_commit_is_written_as_its_own_tenant_s(
+    logins: dict[Role, Login], tenant: str
+) -> None:
+    """Charges and template budgets of two tenants whose turns alternate in one batch."""
+
+    async def send(shared: Ledger, *turns: tuple[Engine, Command]) -> list[int]:
+        sent = [asyncio.create_task(shared.submit(each.caller, command)) for each, command in turns]
+        await asyncio.sleep(0)
+        assert shared.waiting == len(turns)
+        shared.start()
+        return [(await each).position for each in sent]
+
+    with (
+        running(logins, tenant=tenant) as one,
+        running(logins, tenant=f"{tenant}-other") as other,
+    ):
+        # given
+        templates = []
+        for engine in (one, other):
+            engine.funded("100")
+            (answer,) = engine.done(SetBudgetTemplate("agent-*", "CREDIT", "9", "DAY"))
+            templates.append(answer.template.template_id)
+        shared = Ledger(one.recorder, one.clock)
+        # when
+        turns = [
+            (one, usage("a", "1", subject="agent-1")),
+            (other, usage("a", "2", subject="agent-1")),
+            (one, usage("b", "3", subject="agent-1")),
+        ]
+        positions = asyncio.run(send(shared, *turns))
+        shared.stop()
+        # then: one commit, whose rows each tenant sees as its own alone
+        assert len(set(positions)) == 1
+        for engine, template_id, available in zip((one, other), templates, (96, 98), strict=True):
+            wallet_id = engine.wallet_id()
+            budget_id = derived_budget_id(wallet_id, template_id, "agent-1")
+            for stream_id in (wallet_id, budget_id):
+                seen = engine.reader.events(engine.tenant_id, aggregate_id=stream_id, limit=100)
+                assert len(seen) == len(engine.topics(stream_id)) > 0
+            assert engine.topics(wallet_id)[-1] == "wallet.usage_debited"
+            assert set(engine.topics(budget_id)) == {"budget.counted"}
+            assert engine.available() == available
 
 
 def test_the_same_names_mean_different_things(two_tenants: tuple[Engine, Engine]) -> None:
