@@ -46,7 +46,7 @@ def issue(books: Books, place: Place, event: GrantIssued) -> None:
             ("revenue_concessions", o.whole),
             ("contract_liability", -o.whole),
         ]
-        _post_today(books, place, event, "service_credit", o, lines)
+        _post_today(books, place, event, "service_credit", o, merged(lines))
         return
     if o.claim in ("RECEIVED", "DUE"):
         fee_units = event.payment.fee_units if event.payment is not None else 0
