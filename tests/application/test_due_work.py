@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from time import monotonic
 
 import pytest
 
@@ -112,9 +111,7 @@ def test_six_months_of_forty_customers(sandbox: Sandbox) -> None:
     open_books(engine, CUSTOMERS, DAYS)
     before = sandbox.history()
     # when
-    began = monotonic()
     assert sandbox.advance(SIX_MONTHS) == SIX_MONTHS
-    took = monotonic() - began
     # then: each at its due time, in order within a wallet
     written = sandbox.history()[len(before) :]
     due = [(stream, at, due_at) for _, stream, _, at, due_at in written if due_at is not None]
@@ -136,7 +133,6 @@ def test_six_months_of_forty_customers(sandbox: Sandbox) -> None:
         account = engine.wallet(f"c{customer}").accounts["CREDIT"]
         assert (account.available_units(SIX_MONTHS), account.held_units) == (0, 0)
         assert account.expired_units == (DAYS * 10 - 1) * 10**6
-    assert took < 5
 
 
 def test_advancing_again_writes_nothing(sandbox: Sandbox) -> None:
