@@ -10,7 +10,10 @@ from interfaces.cli.opening import opened
 from interfaces.cli.progress import progress_bar
 
 # Written out: --help loads nothing heavy. A test holds it to the read models there are.
-NAMES = ("balances", "budgets", "charges", "customers", "journal", "margins", "statement")
+NAMES = (
+    "balances", "budgets", "charges", "customers", "invoices", "journal", "margins", "statement",
+    "unbilled",
+)  # fmt: skip
 
 
 @click.command(short_help="Fold a read model anew from the log.")

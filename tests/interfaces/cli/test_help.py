@@ -10,8 +10,6 @@ import click
 import pytest
 
 from interfaces.cli.main import cli
-from interfaces.cli.rebuild import NAMES
-from projections.models import READ_MODELS
 from tests.interfaces.cli.conftest import invoke
 
 COMMANDS = (
@@ -72,7 +70,3 @@ def test_the_version_is_told() -> None:
     result = invoke("--version")
     assert result.exit_code == 0
     assert result.output.startswith("counterfoil ")
-
-
-def test_every_read_model_can_be_rebuilt() -> None:
-    assert set(NAMES) == {model.name for model in READ_MODELS}
