@@ -251,13 +251,13 @@ class Batch:
     def by(self, caller: Caller) -> None:
         """Say who causes the events decided from now on.
 
-        What waits in a tenant's wallets is stated before another tenant's turn: a row of the
-        log is of the tenant whose turn it is.
+        What waits in wallets is stated before another's turn: a row of the log says whose
+        tenant's it is, who caused it and by which request.
         """
-        last = self._authors[-1][1] if self._authors else caller
-        if last.tenant_id != caller.tenant_id:
+        if not self._authors:
+            self._authors.append((0, caller))
+        elif self._authors[-1][1] != caller:
             self._seal_used()
-        if not self._authors or last is not caller:
             self._authors.append((len(self.decided), caller))
 
     def admit(self, wallet: Wallet) -> None:

@@ -112,6 +112,38 @@ def test_callers_of_one_commit_stay_apart(engine: Engine, waiting: Ledger) -> No
     ]
 
 
+def test_charges_of_callers_of_one_commit_stay_apart(engine: Engine, waiting: Ledger) -> None:
+    """On one wallet: each caller's charges are one row of the wallet, under its own name."""
+
+    async def alternate() -> None:
+        one = Caller(engine.tenant_id, "one", "first")
+        other = Caller(engine.tenant_id, "one", "second")
+        turns = [
+            asyncio.create_task(waiting.submit_many(caller, commands))
+            for caller, commands in (
+                (one, [usage("a1", "1"), usage("a2", "2")]),
+                (other, [usage("b1", "4")]),
+                (one, [usage("a3", "8")]),
+            )
+        ]
+        await asyncio.sleep(0)
+        waiting.start()
+        assert len({outcome.position for turn in turns for outcome in await turn}) == 1
+
+    asyncio.run(alternate())
+    newest = engine.reader.events(engine.tenant_id, limit=7)
+    assert [(event.request_id, event.topic) for event in reversed(newest)] == [
+        ("first", "charge.settled"),
+        ("first", "charge.settled"),
+        ("first", "wallet.usage_debited"),
+        ("second", "charge.settled"),
+        ("second", "wallet.usage_debited"),
+        ("first", "charge.settled"),
+        ("first", "wallet.usage_debited"),
+    ]
+    assert engine.available() == 85
+
+
 def test_a_real_clock_cannot_be_advanced(engine: Engine) -> None:
     with pytest.raises(NotASandbox):
         asyncio.run(engine.ledger.submit(engine.caller, AdvanceClock(engine.clock.now())))
