@@ -28,7 +28,14 @@ from application.snapshots import Due, Snapshots
 from application.storage.recorder import LedgerRecorder, Rows
 from application.storage.streams import StreamReader
 from application.storage.wallets import WalletCache
-from application.work import AssetRegistry, Batch, Overtaken, TenantRegistry, Work
+from application.work import (
+    AssetRegistry,
+    Batch,
+    CatalogRegistry,
+    Overtaken,
+    TenantRegistry,
+    Work,
+)
 from domain import identity
 from domain.aggregate import Event
 from domain.refusals import Refusal
@@ -106,6 +113,7 @@ class Decider:
         self.cache = cache
         self._assets = AssetRegistry()
         self._tenants = TenantRegistry()
+        self._catalogs = CatalogRegistry()
         self._freshen_first = 0
         self._suspects: dict[tuple[str, str], int] = {}
 
@@ -126,7 +134,15 @@ class Decider:
         """
         began = time.perf_counter()
         with _OpenLog(self._recorder, self._reader, moving, cursor) as log:
-            batch = Batch(log, self.cache, self._assets, self._clock, self._tenants, moving.streams)
+            batch = Batch(
+                log,
+                self.cache,
+                self._assets,
+                self._clock,
+                self._tenants,
+                moving.streams,
+                self._catalogs,
+            )
             try:
                 decisions = self._decisions(batch, items, again, locked=cursor is not None)
                 rows = batch.rows(self._codec)

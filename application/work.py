@@ -28,6 +28,7 @@ from application.storage.recorder import Rows
 from application.storage.wallets import WalletCache
 from domain import identity
 from domain.aggregate import Aggregate, Event
+from domain.catalog.catalog import Catalog
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import NotFound
 from domain.tenancy.tenant import Tenant
@@ -95,6 +96,24 @@ class TenantRegistry:
         self._tenants.pop(tenant_id, None)
 
 
+class CatalogRegistry:
+    """Catalogues in memory, as the last batch left them, by tenant. A batch that relies on
+    one says its version, which is compared when it is written.
+    """
+
+    def __init__(self) -> None:
+        self._catalogs: dict[str, Catalog] = {}
+
+    def get(self, tenant_id: str) -> Catalog | None:
+        return self._catalogs.get(tenant_id)
+
+    def learn(self, tenant_id: str, catalog: Catalog) -> None:
+        self._catalogs[tenant_id] = catalog
+
+    def drop(self, tenant_id: str) -> None:
+        self._catalogs.pop(tenant_id, None)
+
+
 class Batch:
     """The streams that a batch has met, and the events it has decided, in order.
 
@@ -110,6 +129,7 @@ class Batch:
         clock: Clock,
         tenants: TenantRegistry | None = None,
         moving: frozenset[str] = frozenset(),
+        catalogs: CatalogRegistry | None = None,
     ) -> None:
         self.log = log
         self.clock = clock
@@ -125,6 +145,8 @@ class Batch:
         self._known: dict[str, list[Event]] = {}
         self._tenants: dict[str, Tenant] = {}
         self._registered = tenants or TenantRegistry()
+        self._catalogs: dict[str, Catalog] = {}
+        self._kept_catalogs = catalogs or CatalogRegistry()
         self._now = clock.now()
         self._pending_at = 0
         self._pending: dict[str, list[Event]] = {}
@@ -153,6 +175,31 @@ class Batch:
     def now(self, tenant_id: str) -> datetime:
         """Return the tenant's time; it stands for the whole batch."""
         return self.tenant(tenant_id).clock_at or self._now
+
+    def catalog(self, tenant_id: str) -> Catalog:
+        """Return a tenant's catalogue; what this batch changes of it is changed in it."""
+        catalog = self._catalogs.get(tenant_id)
+        if catalog is None:
+            catalog = self._kept_catalog(tenant_id) or self._load_catalog(tenant_id)
+            catalog.write_to(self.decided)
+            self._catalogs[tenant_id] = catalog
+            self.relied_on[catalog.id] = catalog.version
+        return catalog
+
+    def _kept_catalog(self, tenant_id: str) -> Catalog | None:
+        kept = self._kept_catalogs.get(tenant_id)
+        if kept is not None and self.looked_up:
+            # What was seen meanwhile may be newer than what is kept.
+            latest = self.log.versions((kept.id,)).get(kept.id, 0)
+            return kept if kept.version == latest else None
+        return kept
+
+    def _load_catalog(self, tenant_id: str) -> Catalog:
+        catalog_id = identity.catalog_id(tenant_id)
+        events = self.log.events(tenant_id, (catalog_id,)).get(catalog_id, [])
+        catalog = Catalog.fold(events) or Catalog.empty(catalog_id, self.now(tenant_id))
+        self._kept_catalogs.learn(tenant_id, catalog)
+        return catalog
 
     def prefetch(self, tenant_id: str, wallet_ids: Iterable[str]) -> None:
         """Load wallets that are neither met nor kept, in one go."""
@@ -305,12 +352,16 @@ class Batch:
             self._cache.drop(wallet_id)
         for tenant_id in self._tenants:
             self._registered.drop(tenant_id)
+        for tenant_id in self._catalogs:
+            self._kept_catalogs.drop(tenant_id)
 
     def keep(self) -> None:
         """Keep the wallets as they are once this is committed; `forget` if it is not."""
         for wallet in self.wallets.values():
             wallet.write_to([])
         self._cache.keep(self.wallets.values())
+        for catalog in self._catalogs.values():
+            catalog.write_to([])
         for tenant_id in self._tenants:
             if self.wrote(tenant_id):
                 self._registered.drop(tenant_id)
@@ -333,6 +384,10 @@ class Work:
     @property
     def now(self) -> datetime:
         return self.batch.now(self.tenant_id)
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.batch.catalog(self.tenant_id)
 
     @property
     def log(self) -> list[Event]:

@@ -40,6 +40,18 @@ def catalog_id(tenant: str) -> str:
     return derived_id("catalog", tenant)
 
 
+def meter_id(tenant: str, key: str) -> str:
+    return derived_id("meter", tenant, key)
+
+
+def product_id(tenant: str, key: str) -> str:
+    return derived_id("product", tenant, key)
+
+
+def price_id(tenant: str, product: str, version: int, key: str) -> str:
+    return derived_id("price", tenant, product, str(version), key)
+
+
 def asset_id(tenant: str, key: str) -> str:
     return derived_id("asset", tenant, key)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.budgets import BudgetFigures
+from domain.catalog.catalog import ListedProduct
+from domain.catalog.meter import Meter
 from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.invoice import Invoice
 from domain.invoicing.parties import Party
@@ -98,6 +100,26 @@ class BudgetTemplateAnswer:
     scale: int
 
 
+@dataclass(frozen=True, slots=True)
+class MeterAnswer:
+    meter: Meter
+
+
+@dataclass(frozen=True, slots=True)
+class ProductAnswer:
+    product: ListedProduct
+
+
+WholeAnswer = (
+    InvoiceAnswer
+    | CreditNoteAnswer
+    | SellerAnswer
+    | BudgetAnswer
+    | BudgetTemplateAnswer
+    | MeterAnswer
+    | ProductAnswer
+)
+
 Answer = (
     ChargeAnswer
     | HoldAnswer
@@ -107,9 +129,5 @@ Answer = (
     | AssetAnswer
     | AdjustmentAnswer
     | ClockAnswer
-    | InvoiceAnswer
-    | CreditNoteAnswer
-    | SellerAnswer
-    | BudgetAnswer
-    | BudgetTemplateAnswer
+    | WholeAnswer
 )

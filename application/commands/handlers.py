@@ -10,6 +10,8 @@ from application.commands import (
     assets,
     billing,
     budgets,
+    catalog,
+    catalog_requests,
     customers,
     grant_payments,
     grants,
@@ -66,6 +68,10 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     spend_requests.SetBudgetTemplate: budgets.set_budget_template,
     spend_requests.RemoveBudgetTemplate: budgets.remove_budget_template,
     spend_requests.SetEventMaximum: budgets.set_event_maximum,
+    catalog_requests.DefineMeter: catalog.define_meter,
+    catalog_requests.DraftProductVersion: catalog.draft_product_version,
+    catalog_requests.PublishProductVersion: catalog.publish_product_version,
+    catalog_requests.SetDefaultProduct: catalog.set_default_product,
 }
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from application.commands import checks, spend_requests
+from application.commands.catalog_requests import CatalogCommand
 from application.commands.invoice_requests import InvoiceCommand
 from domain.grants.events import GrantPayment, GrantSource, Recognition
 from domain.money.decimals import canonical
@@ -467,6 +468,7 @@ Command = (
     | ConfigureTenant
     | RunDueWork
     | InvoiceCommand
+    | CatalogCommand
     | spend_requests.SetBudget
     | spend_requests.RemoveBudget
     | spend_requests.SetBudgetTemplate

@@ -6,6 +6,7 @@ One aggregate, so that whoever prices with it knows by one number whether it was
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from domain.aggregate import Aggregate
@@ -17,8 +18,19 @@ from domain.catalog.events import (
 )
 from domain.catalog.meter import Meter
 from domain.catalog.product import Product, ProductVersion, VersionStatus, VersionTerms
-from domain.catalog.validity import check_one_asset_an_event_type, check_terms
+from domain.catalog.validity import check_meter, check_one_asset_an_event_type, check_terms
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProduct:
+    """A product as it stood at one time. current: the version that held then."""
+
+    key: str
+    name: str
+    is_default: bool
+    versions: tuple[ProductVersion, ...]
+    current: ProductVersion | None
 
 
 class Catalog(Aggregate):
@@ -55,6 +67,22 @@ class Catalog(Aggregate):
                 return self.products[key] if key is not None else None
         return None
 
+    @property
+    def last_default(self) -> str | None:
+        """Return the product that was last said to be the default; None for none."""
+        return self.defaults[-1][1] if self.defaults else None
+
+    def listed(self, key: str, at: datetime) -> ListedProduct:
+        """Raises NotFound."""
+        product = self.product(key)
+        return ListedProduct(
+            key=key,
+            name=product.name,
+            is_default=self.default_product(at) is product,
+            versions=tuple(product.versions.values()),
+            current=product.effective(at),
+        )
+
     def product(self, key: str) -> Product:
         """Raises NotFound."""
         product = self.products.get(key)
@@ -74,8 +102,9 @@ class Catalog(Aggregate):
     def define_meter(self, meter: Meter, at: datetime) -> None:
         """A meter stays as it was defined; the same again writes nothing.
 
-        Raises IdempotencyConflict naming what differs.
+        Raises InvalidInput, IdempotencyConflict naming what differs.
         """
+        check_meter(meter)
         before = self.meters.get(meter.key)
         if before is None:
             self.record(MeterDefined(self.id, self.version + 1, self._time(at), meter))
@@ -92,9 +121,17 @@ class Catalog(Aggregate):
         effective_at: datetime | None,
         at: datetime,
     ) -> int:
-        """Add a draft; answer its number. Raises InvalidInput naming what is wrong."""
+        """Add a draft; answer its number. The newest draft said again writes nothing.
+
+        Raises InvalidInput naming what is wrong.
+        """
         check_terms(terms, self.meters)
         product = self.products.get(key)
+        if product is not None and name in (None, product.name):
+            newest = product.versions[len(product.versions)]
+            again = ProductVersion(newest.number, terms, VersionStatus.DRAFT, effective_at)
+            if newest == again:
+                return newest.number
         number = len(product.versions) + 1 if product else 1
         told = name or (product.name if product else key)
         self.record(
@@ -136,7 +173,7 @@ class Catalog(Aggregate):
         """
         if key is not None:
             self.product(key)
-        if key == (self.defaults[-1][1] if self.defaults else None):
+        if key == self.last_default:
             return
         at = self._time(at)
         since = at if self.defaults else None

@@ -39,6 +39,11 @@ class IncludedGrant:
     rollover_times: int | None = None
     per_seat: bool = True
 
+    @property
+    def recognized(self) -> Recognition:
+        """Return how its revenue is earned: over its period, unless what is left rolls over."""
+        return self.recognition or ("ON_USAGE" if self.rollover else "RATABLE")
+
 
 @dataclass(frozen=True, slots=True)
 class VersionTerms:

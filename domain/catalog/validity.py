@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from domain.catalog.meter import Aggregation, Meter
 from domain.catalog.price import RECURRING, TIERED, Price, PriceModel
-from domain.catalog.product import VersionTerms
+from domain.catalog.product import IncludedGrant, VersionTerms
 from domain.refusals import InvalidInput
+from domain.subscriptions.cycles import CyclePeriod
 
 MOST_PRICES, MOST_TIERS, MOST_ROWS, MOST_DIMENSIONS = 200, 100, 2_000, 8
 
@@ -64,6 +65,8 @@ def check_terms(terms: VersionTerms, meters: Mapping[str, Meter]) -> None:
     if len(terms.prices) > MOST_PRICES:
         raise InvalidInput(field="prices", reason=f"at most {MOST_PRICES}")
     check_prices(terms.prices, "prices", meters)
+    for place, included in enumerate(terms.includes):
+        _check_included(included, f"includes[{place}]", terms.period)
 
 
 def check_prices(prices: Iterable[Price], field: str, meters: Mapping[str, Meter]) -> None:
@@ -183,6 +186,12 @@ def _check_rows(price: Price, at: str) -> None:
                 field=f"{at}.rows[{place}].match", reason="the same combination stands twice"
             )
         met.add(said)
+
+
+def _check_included(included: IncludedGrant, at: str, period: CyclePeriod) -> None:
+    longest = list(CyclePeriod).index(period)
+    if included.period is not None and list(CyclePeriod).index(included.period) > longest:
+        raise InvalidInput(field=f"{at}.period", reason=f"is longer than the plan's, {period}")
 
 
 def _not_negative(number: str | None, field: str) -> None:

@@ -14,6 +14,7 @@ from domain.refusals import InvalidInput, Refusal
 from interfaces.graphql.adjustments import Adjustment, adjustment_of
 from interfaces.graphql.assets import Asset, asset_of
 from interfaces.graphql.budgets import Budget, BudgetTemplate, budget_of, template_of
+from interfaces.graphql.catalog import Meter, Product, meter_of, product_of
 from interfaces.graphql.charges import UsageCharge, charge_of
 from interfaces.graphql.context import Info, RequestContext
 from interfaces.graphql.customers import Customer, load_customer
@@ -43,6 +44,8 @@ Shown = (
     | Invoice
     | CreditNote
     | Seller
+    | Meter
+    | Product
 )
 
 
@@ -133,14 +136,25 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
             return asset_of(_made(await context.loaders.asset(answer.key)))
         case answers.AdjustmentAnswer():
             return adjustment_of(answer, await context.loaders.scale(answer.asset))
+        case answers.ClockAnswer():
+            raise AssertionError("the clock answers with a time of its own")
+        case whole:
+            return _shown_as_told(context.caller.tenant_id, whole)
+
+
+def _shown_as_told(tenant_id: str, answer: answers.WholeAnswer) -> Shown:
+    """Return an answer that carries all that is shown of it."""
+    match answer:
         case answers.InvoiceAnswer() | answers.CreditNoteAnswer() | answers.SellerAnswer():
             return document_of(answer)
         case answers.BudgetAnswer():
             return budget_of(answer.figures, answer.scale)
         case answers.BudgetTemplateAnswer():
             return template_of(answer.template, answer.scale)
-        case answers.ClockAnswer():
-            raise AssertionError("the clock answers with a time of its own")
+        case answers.MeterAnswer():
+            return meter_of(tenant_id, answer.meter)
+        case answers.ProductAnswer():
+            return product_of(tenant_id, answer.product)
         case never:
             assert_never(never)
 

@@ -1,0 +1,94 @@
+"""Prices as the catalogue keeps them, made of what a client said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from application.commands.catalog_requests import CommitmentSaid, IncludedGrantSaid, PriceSaid
+from application.work import Work
+from domain.catalog.price import DimensionRow, Price, Tier
+from domain.catalog.product import IncludedGrant
+from domain.grants.events import Paid
+from domain.money.asset import Asset, currency
+from domain.money.decimals import canonical
+from domain.refusals import InvalidInput, NotFound
+
+
+def prices_of(work: Work, said: Sequence[PriceSaid], field: str) -> tuple[Price, ...]:
+    """Raises InvalidInput naming the asset that is unknown."""
+    return tuple(_price(work, each, f"{field}[{place}]") for place, each in enumerate(said))
+
+
+def included_of(work: Work, said: Sequence[IncludedGrantSaid]) -> tuple[IncludedGrant, ...]:
+    """Raises InvalidInput: an unknown asset, or an amount finer than it."""
+    return tuple(_included(work, each, f"includes[{place}]") for place, each in enumerate(said))
+
+
+def commitment_of(said: CommitmentSaid | None) -> Paid | None:
+    """Raises InvalidInput: an amount finer than its currency."""
+    if said is None:
+        return None
+    asset = currency(said.currency)
+    assert asset is not None
+    return Paid(asset.units(said.amount, "minimumCommitment.amount"), asset.key)
+
+
+def known_asset(work: Work, key: str, field: str) -> Asset:
+    """Return an asset that a definition rests upon. Raises InvalidInput."""
+    try:
+        return work.asset(key)
+    except NotFound:
+        raise InvalidInput(field=field, reason=f"no asset {key!r}: define it first") from None
+
+
+def _price(work: Work, said: PriceSaid, field: str) -> Price:
+    return Price(
+        key=said.key,
+        meter=said.meter,
+        model=said.model,
+        asset=said.asset,
+        scale=known_asset(work, said.asset, f"{field}.asset").scale,
+        unit_price=_canonical(said.unit_price),
+        package_size=_canonical(said.package_size),
+        tiers=tuple(
+            Tier(_canonical(tier.up_to), canonical(tier.unit_price), canonical(tier.flat_fee))
+            for tier in said.tiers
+        ),
+        per=canonical(said.per),
+        rate=_canonical(said.rate),
+        fixed_fee=_canonical(said.fixed_fee),
+        minimum=_canonical(said.minimum),
+        maximum=_canonical(said.maximum),
+        free=_canonical(said.free),
+        cap=_canonical(said.cap),
+        dimensions=said.dimensions,
+        rows=tuple(
+            DimensionRow(tuple(sorted(row.match.items())), canonical(row.unit_price))
+            for row in said.rows
+        ),
+        in_advance=said.in_advance,
+        period=said.period,
+    )
+
+
+def _included(work: Work, said: IncludedGrantSaid, field: str) -> IncludedGrant:
+    asset = known_asset(work, said.asset, f"{field}.asset")
+    limit_units = None
+    if said.rollover_limit is not None:
+        limit_units = asset.units(said.rollover_limit, f"{field}.rolloverLimit")
+    return IncludedGrant(
+        asset=asset.key,
+        scale=asset.scale,
+        amount_units=asset.units(said.amount, f"{field}.amount"),
+        rollover=said.rollover,
+        rollover_limit_units=limit_units,
+        recognition=said.recognition,
+        priority=said.priority,
+        period=said.period,
+        rollover_times=said.rollover_times,
+        per_seat=said.per_seat,
+    )
+
+
+def _canonical(text: str | None) -> str | None:
+    return None if text is None else canonical(text)
