@@ -22,6 +22,7 @@ from application.storage.streams import StreamReader
 from application.work import AssetRegistry
 from domain import identity
 from domain.aggregate import Aggregate
+from domain.catalog.catalog import Catalog
 from domain.customers.customer import Customer
 from domain.grants.grant import CreditGrant
 from domain.invoicing.billing import BillingAccount
@@ -58,6 +59,7 @@ class Reader:
         self._pool = pool
         self._clock = clock
         self._assets = AssetRegistry()
+        self._catalogs: dict[str, Catalog] = {}
         self._codec = EventCodec()
         self._streams = StreamReader(shard, self._codec)
         names = {"schema": Identifier(shard.schema)}
@@ -108,6 +110,19 @@ class Reader:
         found = [each.asset for each in custom if each is not None]
         found += [each for each in used if each is not None]
         return sorted(found, key=lambda asset: asset.key)
+
+    def catalog(self, tenant_id: str) -> Catalog:
+        """Return the tenant's catalogue, kept while nobody has overtaken it: not to be changed."""
+        catalog_id = identity.catalog_id(tenant_id)
+        kept = self._catalogs.get(tenant_id)
+        with self._cursor(tenant_id) as cursor:
+            latest = self._streams.versions(cursor, [catalog_id]).get(catalog_id, 0)
+            if kept is not None and kept.number == latest:
+                return kept
+            events = self._streams.events(cursor, tenant_id, [catalog_id]).get(catalog_id, [])
+        catalog = Catalog.fold(events) or Catalog.empty(catalog_id, self._clock.now())
+        self._catalogs[tenant_id] = catalog
+        return catalog
 
     def customer_id(self, tenant_id: str, reference: str) -> str:
         """Return the id of a customer named by id or as "ext:" and the tenant's own id."""

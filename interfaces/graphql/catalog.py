@@ -15,6 +15,7 @@ from domain.catalog import price as catalog_price
 from domain.catalog import product as catalog_product
 from domain.catalog.catalog import ListedProduct
 from interfaces.graphql.assets import Money, money_of
+from interfaces.graphql.context import RequestContext
 from interfaces.graphql.grants import Recognition
 from interfaces.graphql.nodes import Node
 from interfaces.graphql.scalars import ExactDecimal, exact, optional_exact
@@ -164,6 +165,23 @@ def product_of(tenant_id: str, product: ListedProduct) -> Product:
         versions=versions,
         current=None if current is None else versions[current.number - 1],
     )
+
+
+async def load_catalog_node(context: RequestContext, node_id: str) -> Node | None:
+    """Return the meter, product or price of this id: they have no stream of their own."""
+    catalog = await context.loaders.catalog()
+    tenant_id = context.caller.tenant_id
+    for meter in catalog.meters.values():
+        if identity.meter_id(tenant_id, meter.key) == node_id:
+            return meter_of(tenant_id, meter)
+    for key, product in catalog.products.items():
+        if identity.product_id(tenant_id, key) == node_id:
+            return product_of(tenant_id, catalog.listed(key, await context.loaders.now()))
+        for version in product.versions.values():
+            for price in version.prices:
+                if identity.price_id(tenant_id, key, version.number, price.key) == node_id:
+                    return price_of(node_id, price)
+    return None
 
 
 def price_of(price_id: str, price: catalog_price.Price) -> Price:

@@ -11,14 +11,14 @@ from dataclasses import MISSING
 from typing import Any, TypeVar
 
 from strawberry.types.arguments import InputContext
-from strawberry.types.base import StrawberryOptional, get_object_definition
+from strawberry.types.base import StrawberryList, StrawberryOptional, get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 C = TypeVar("C", bound=type[Any])
 
 
 def made_at_once(input_class: C) -> C:
-    """Decorate an input class: its fields are scalars, enums, lists of those, or inputs."""
+    """Decorate an input class: its fields are scalars, enums, inputs, or lists of those."""
     definition = get_object_definition(input_class, strict=True)
     plan: list[_Plan] = []
 
@@ -44,7 +44,8 @@ class _Plan:
                 self._absent[field.python_name] = None
             type_ = field.type
             inner = type_.of_type if isinstance(type_, StrawberryOptional) else type_
-            if get_object_definition(inner) is not None:
+            element = inner.of_type if isinstance(inner, StrawberryList) else inner
+            if get_object_definition(element) is not None:
                 self._nested[name] = inner
 
     def make(self, values: Mapping[str, Any], context: InputContext) -> Any:

@@ -16,6 +16,7 @@ from strawberry.dataloader import DataLoader
 
 from application.codec import EventCodec
 from application.reading import Reader
+from domain.catalog.catalog import Catalog
 from domain.customers.customer import Customer
 from domain.grants.grant import CreditGrant
 from domain.invoicing.credit_note import CreditNote
@@ -44,6 +45,7 @@ class Loaders:
         self._reader = reader
         self._tenant_id = tenant_id
         self._now: Future[datetime] | None = None
+        self._catalog: Future[Catalog] | None = None
         self.used = False
         self._scales = _SCALES.setdefault(reader, {})
         self.customers: DataLoader[str, Customer | None] = self._batched(reader.customers)
@@ -74,6 +76,14 @@ class Loaders:
         if self._now is None:
             self._now = ensure_future(to_thread.run_sync(self._reader.now, self._tenant_id))
         return await self._now
+
+    async def catalog(self) -> Catalog:
+        """Return the catalogue, the same throughout a request."""
+        if self._catalog is None:
+            self.used = True
+            reading = to_thread.run_sync(self._reader.catalog, self._tenant_id)
+            self._catalog = ensure_future(reading)
+        return await self._catalog
 
     async def newest_position(self) -> int:
         """Return where the log ends, at least as far as anything read before tells."""

@@ -14,6 +14,7 @@ from domain import identity
 from domain.customers.customer import Customer
 from domain.refusals import NotFound
 from interfaces.graphql.budgets import load_budget
+from interfaces.graphql.catalog import load_catalog_node
 from interfaces.graphql.charges import load_charge
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.customers import load_customer
@@ -74,7 +75,7 @@ async def load_node(context: RequestContext, text: str) -> Node | None:
         lambda: reader.events(tenant_id, aggregate_id=node_id, limit=1)
     )
     if not events:
-        return None
+        return await load_catalog_node(context, node_id)
     load = _LOADS.get(events[0].topic.partition(".")[0])
     return None if load is None else await load(context, node_id)
 

@@ -10,6 +10,7 @@ from strawberry.scalars import JSON
 from application.commands import requests
 from application.commands.answers import ClockAnswer
 from domain.refusals import InvalidInput
+from interfaces.graphql.catalog_fields import CatalogMutations
 from interfaces.graphql.commands import perform, perform_each, submit
 from interfaces.graphql.context import Info
 from interfaces.graphql.customer_mutations import CustomerMutations
@@ -53,7 +54,7 @@ LARGEST_BATCH = 1_000
 
 
 @strawberry.type
-class Mutation(CustomerMutations, SpendMutations, InvoiceMutations):
+class Mutation(CatalogMutations, CustomerMutations, SpendMutations, InvoiceMutations):
     @answering(DefineAssetResult)
     async def define_asset(self, info: Info, *, input: AssetInput) -> object:
         return await perform(info, input.command)

@@ -12,6 +12,7 @@ from anyio import to_thread
 from domain import identity
 from interfaces.graphql import lists
 from interfaces.graphql.assets import Asset, asset_of
+from interfaces.graphql.catalog_fields import CatalogQueries
 from interfaces.graphql.charges import UsageCharge, UsageChargeConnection, load_charge
 from interfaces.graphql.commands import perform
 from interfaces.graphql.context import Info
@@ -49,7 +50,9 @@ from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 
 @strawberry.type
-class Query(TemplateQueries, SpendQueries, MarginQueries, FinanceQueries, InvoiceQueries):
+class Query(
+    CatalogQueries, TemplateQueries, SpendQueries, MarginQueries, FinanceQueries, InvoiceQueries
+):
     @field("The ledger's clock.")
     async def now(self, info: Info) -> datetime:
         return await info.context.loaders.now()

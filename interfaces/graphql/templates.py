@@ -23,7 +23,9 @@ class PriceTemplate:
     per: ExactDecimal
     unit_price: ExactDecimal
     as_of: str
-    note: str = strawberry.field(description="What the count includes, and where this is from.")
+    note: str | None = strawberry.field(
+        description="What the count includes, and where this is from."
+    )
 
 
 @strawberry.type

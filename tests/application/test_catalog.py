@@ -133,3 +133,18 @@ def test_a_refused_command_leaves_the_catalogue_as_it_was(engine: Engine) -> Non
     (answer,) = engine.done(draft("1"))
     assert [version.number for version in answer.product.versions] == [1]
     assert catalog_events(engine) == ["catalog.meter_defined", "catalog.version_drafted"]
+
+
+def test_a_reader_keeps_the_catalogue_until_it_is_overtaken(serve: Serve) -> None:
+    # given
+    here, there = serve(), serve()
+    empty = here.reader.catalog(here.tenant_id)
+    there.done(DefineMeter("tokens"))
+    # when
+    first = here.reader.catalog(here.tenant_id)
+    again = here.reader.catalog(here.tenant_id)
+    there.done(DefineMeter("images"))
+    # then
+    assert (list(empty.meters), list(first.meters)) == ([], ["tokens"])
+    assert again is first
+    assert list(here.reader.catalog(here.tenant_id).meters) == ["tokens", "images"]

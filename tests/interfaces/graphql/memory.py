@@ -22,6 +22,7 @@ from application.storage.wallets import WalletCache
 from application.work import AssetRegistry, Batch, Work
 from domain import identity
 from domain.aggregate import Aggregate, Event
+from domain.catalog.catalog import Catalog
 from domain.customers.customer import Customer
 from domain.grants.grant import CreditGrant
 from domain.invoicing.credit_note import CreditNote
@@ -138,6 +139,11 @@ class MemoryReader:
     def assets(self, tenant_id: str) -> list[Asset]:
         ids = [event.originator_id for event in self._log.all]
         return [custom.asset for custom in self._many(CustomAsset, ids).values()]
+
+    def catalog(self, tenant_id: str) -> Catalog:
+        catalog_id = identity.catalog_id(tenant_id)
+        catalog = Catalog.fold(self._log.stream(catalog_id))
+        return catalog or Catalog.empty(catalog_id, self._clock.now())
 
     def customer_id(self, tenant_id: str, reference: str) -> str:
         if reference.startswith("ext:"):

@@ -25,7 +25,7 @@ from interfaces.graphql import snapshot
 from interfaces.graphql.schema import schema
 
 WITH_FIELDS = (GraphQLObjectType, GraphQLInterfaceType)
-CONTRACT = Path(__file__).parents[2] / "contract" / "schema.graphql"
+CONTRACT = Path(__file__).parents[2] / "contract"
 
 
 def differences(contract: GraphQLSchema, served: GraphQLSchema) -> Iterator[str]:
@@ -97,7 +97,8 @@ def served_schema() -> GraphQLSchema:
 
 def test_the_contract_is_a_subset_of_what_is_served() -> None:
     # given
-    contract = build_schema(CONTRACT.read_text("utf-8"))
+    parts = sorted(CONTRACT.glob("schema*.graphql"))
+    contract = build_schema("\n".join(part.read_text("utf-8") for part in parts))
     # when
     found = list(differences(contract, served_schema()))
     # then
