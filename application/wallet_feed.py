@@ -1,14 +1,15 @@
 """Who wants to hear of which wallet, told of commits of this process and of all others.
 
 Commits of this process tell at once. Of others PostgreSQL's NOTIFY tells that there was one;
-what it moved is looked up, for all wallets that are watched in one statement.
+what it moved is looked up, for all wallets that are watched in one statement. On the same
+connection it is heard that read models have moved, in whatever process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import suppress
 
 import psycopg
@@ -30,13 +31,19 @@ logger = structlog.get_logger()
 
 
 class WalletFeed:
-    """Tells of changes of wallets. pool: of a role that reads the log of any tenant."""
+    """Tells of changes of wallets. pool: of a role that reads the log of any tenant.
+
+    on_folded: called when read models have moved. on_hearing: told whether that is heard now.
+    """
 
     def __init__(self, pool: Pool, shard: Shard = FIRST_SHARD) -> None:
         self._pool = pool
         self._lock = threading.Lock()
         self._listeners: dict[str, set[_Listener]] = {}
-        self._channel = Identifier(shard.channel)
+        self._channel = shard.channel
+        self._folded_channel = shard.folded_channel
+        self.on_folded: list[Callable[[], None]] = []
+        self.on_hearing: list[Callable[[bool], None]] = []
         self._latest = SQL(
             "SELECT w.id::text, e.notification_id FROM unnest(%s::uuid[]) AS w (id)"
             " CROSS JOIN LATERAL (SELECT notification_id FROM {schema}.events"
@@ -76,16 +83,32 @@ class WalletFeed:
             except (psycopg.Error, PoolTimeout) as error:
                 logger.warning("wallet feed interrupted", error=type(error).__name__)
                 stop.wait(RETRY_SECONDS)
+            finally:
+                self._say_whether_heard(whether=False)
 
     def _listen(self, connection: Connection, stop: threading.Event) -> None:
-        connection.execute(SQL("LISTEN {}").format(self._channel))
+        for channel in (self._channel, self._folded_channel):
+            connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
+        self._say_whether_heard(whether=True)
         # What was committed while nobody listened.
         self._look()
         while not stop.is_set():
-            if list(connection.notifies(timeout=GLANCE_SECONDS, stop_after=1)):
+            news = _channels(connection, GLANCE_SECONDS)
+            if self._folded_channel in news:
+                self._say_folded()
+            if self._channel in news:
                 stop.wait(PAUSE_SECONDS)
-                list(connection.notifies(timeout=0))
+                if self._folded_channel in _channels(connection, 0):
+                    self._say_folded()
                 self._look()
+
+    def _say_folded(self) -> None:
+        for told in self.on_folded:
+            told()
+
+    def _say_whether_heard(self, *, whether: bool) -> None:
+        for told in self.on_hearing:
+            told(whether)
 
     def _look(self) -> None:
         with self._lock:
@@ -118,6 +141,14 @@ class WalletFeed:
             left.discard(listener)
             if not left:
                 del self._listeners[listener.wallet_id]
+
+
+def _channels(connection: Connection, timeout: float) -> set[str]:
+    """Return the channels of what was notified, waiting so long for the first."""
+    return {
+        each.channel
+        for each in connection.notifies(timeout=timeout, stop_after=1 if timeout else None)
+    }
 
 
 class _Listener:

@@ -48,6 +48,7 @@ ALLOWED_KEYS = frozenset(
         "pid",
         "position",
         "projection",
+        "remedy",
         "seconds",
         "tenant",
         "topic",

@@ -213,7 +213,7 @@ class _DatabaseCollector(Collector):
         return database_families()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        reached, position, events, seconds, stopped, holds = database_families()
+        reached, position, events, seconds, stopped, stopped_at, holds = database_families()
         try:
             found = list(self._health())
             holds.add_metric((), self._open_holds())
@@ -227,7 +227,9 @@ class _DatabaseCollector(Collector):
             events.add_metric(name, each.behind_events)
             seconds.add_metric(name, each.behind_seconds)
             stopped.add_metric(name, each.stopped is not None)
-        return [reached, position, events, seconds, stopped, holds]
+            if each.stopped is not None:
+                stopped_at.add_metric(name, each.stopped.position)
+        return [reached, position, events, seconds, stopped, stopped_at, holds]
 
 
 def database_families() -> list[GaugeMetricFamily]:
@@ -251,6 +253,11 @@ def database_families() -> list[GaugeMetricFamily]:
         GaugeMetricFamily(
             "counterfoil_projection_stopped",
             "1: a read model has met an event that it cannot fold.",
+            labels=names,
+        ),
+        GaugeMetricFamily(
+            "counterfoil_projection_stopped_position",
+            "Position of the event that a read model cannot fold; none where none has stopped.",
             labels=names,
         ),
         GaugeMetricFamily("counterfoil_holds_open", "Holds that are open."),

@@ -39,6 +39,7 @@ from projections.holds import open_holds
 from projections.margin_queries import MarginQueries
 from projections.models import read_models
 from projections.queries import LISTED_MODELS, ReadModels
+from projections.stops import Stopped
 
 DATABASE = "counterfoil"
 FIRST_TENANT = "default"
@@ -133,16 +134,16 @@ class Runtime:
             proj,
             EventCodec().decode,
             read_models(FIRST_SHARD.schema),
-            told=lambda stopped: logger.error(
-                "projection stopped",
-                projection=stopped.projection,
-                position=stopped.position,
-                topic=stopped.topic,
-            ),
+            told=_log_stop,
+        )
+        self.engine.on_resumed.append(
+            lambda name: logger.info("projection goes on again", projection=name)
         )
         self.ledger = Ledger(recorder, self.clock)
         self.feed = WalletFeed(proj)
         self.ledger.on_commit += [self._acknowledged.note, self.feed.tell]
+        self.feed.on_folded.append(self.engine.arrivals.hear)
+        self.feed.on_hearing.append(self.engine.arrivals.hearing)
         self.metrics.watch_writer(self.ledger)
         self.metrics.watch_database(
             self.engine.health, partial(open_holds, proj, FIRST_SHARD.schema)
@@ -313,6 +314,17 @@ class _Acknowledged:
             if customer_id is None:
                 return self._by_tenant.get(tenant_id, before)
             return self._by_wallet.get(identity.wallet_id(tenant_id, customer_id), before)
+
+
+def _log_stop(stopped: Stopped) -> None:
+    logger.error(
+        "projection stopped",
+        projection=stopped.projection,
+        position=stopped.position,
+        topic=stopped.topic,
+        error=stopped.because,
+        remedy=stopped.remedy,
+    )
 
 
 def _keep_alive(server: EmbeddedServer, stop: threading.Event) -> None:

@@ -2,7 +2,9 @@
 
 A batch and its position are one transaction, and the position is locked first: two engines
 on one database take turns, and a crash between two batches changes nothing. What a read
-model cannot fold stops that read model at that very event; the others go on.
+model cannot fold stops that read model at that very event, in the database and so for all
+processes; the others go on. It is tried once more by each engine that starts, and goes on where
+it stands as soon as somebody has got it past that event.
 """
 
 from __future__ import annotations
@@ -18,29 +20,21 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from projections import positions
+from projections.arrivals import Arrivals
 from projections.database import Connection, Connections
 from projections.lag import LogEnd
 from projections.log import Decode, LogBatch, LogReader
+from projections.positions import Standing
 from projections.read_model import ReadModel
 from projections.rebuild import Rebuild
+from projections.stops import Stopped
 from projections.tables import Location
 
 BATCH_SIZE = 10_000
 POLL_SECONDS = 1.0
 _GLANCE_SECONDS = 0.25
-_GLIMPSE_SECONDS = 0.03
 _LONGEST_ERROR = 500
 _UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The event that a read model could not fold, and why."""
-
-    projection: str
-    position: int
-    topic: str
-    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +50,11 @@ class Health:
     stopped: Stopped | None
 
 
+def folded_channel(schema: str) -> str:
+    """Return the channel on which an engine that runs tells that read models have moved."""
+    return f"{schema}_folded"
+
+
 class CannotRebuild(Exception):
     """The read model could not be folded from zero; the live one is as it was."""
 
@@ -63,8 +62,9 @@ class CannotRebuild(Exception):
 class ProjectionEngine:
     """Keeps read models up to date. Safe to use from several threads; all calls block.
 
-    told: called once with each read model that stops. on_batch: told each batch that a read
-    model has folded: its name, how many rows of the log, seconds.
+    told: called once with each read model that stops here. on_batch: told each batch that a
+    read model has folded: its name, how many rows of the log, seconds. on_resumed: told the name
+    of each read model that goes on again.
     """
 
     def __init__(
@@ -85,13 +85,13 @@ class ProjectionEngine:
         self._told = told
         self._reader = LogReader(self._location, decode)
         self._turn = threading.RLock()
-        self._moved = threading.Condition()
         self._positions: dict[str, int] | None = None
         self._stopped: dict[str, Stopped] = {}
-        self._runs = 0
+        self.arrivals = Arrivals(self._standings)
         self.trouble: str | None = None
         self._log_end = LogEnd()
         self.on_batch: list[Callable[[str, int, float], None]] = []
+        self.on_resumed: list[Callable[[str], None]] = []
 
     # Running
 
@@ -111,7 +111,7 @@ class ProjectionEngine:
         A database that does not answer is asked again, nothing is lost by that; meanwhile
         `trouble` says what is wrong.
         """
-        self._runs += 1
+        self.arrivals.folding(begins=True)
         try:
             while not stop.is_set():
                 try:
@@ -121,20 +121,24 @@ class ProjectionEngine:
                     self.trouble = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
                     stop.wait(POLL_SECONDS)
         finally:
-            self._runs -= 1
+            self.arrivals.folding(begins=False)
 
     def _listen(self, listener: Connection, stop: threading.Event) -> None:
         listener.autocommit = True
+        news = SQL("NOTIFY {}").format(Identifier(folded_channel(self._location.schema)))
         try:
+            # News is all that it commits: lost in a crash, it is news no more.
+            listener.execute("SET synchronous_commit = off")
             listener.execute(SQL("LISTEN {}").format(Identifier(self._location.schema)))
             while not stop.is_set():
                 while not stop.is_set() and self.step() is not None:
-                    pass
+                    listener.execute(news)
                 self.trouble = None
                 self._wait_for_news(listener, stop)
         finally:
             with suppress(psycopg.Error):
                 listener.execute("UNLISTEN *")
+                listener.execute("RESET synchronous_commit")
                 listener.autocommit = False
 
     def _wait_for_news(self, listener: Connection, stop: threading.Event) -> None:
@@ -194,19 +198,35 @@ class ProjectionEngine:
             return
         if not batch.rows:
             raise error
-        row = batch.rows[0]
-        text = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
-        stopped = Stopped(model.name, row.position, row.topic, text)
-        with self._moved:
-            self._stopped[model.name] = stopped
-            self._moved.notify_all()
+        self._stop(model.name, batch, error)
+
+    def _stop(self, name: str, batch: LogBatch, error: Exception) -> None:
+        with self._connections.connection() as connection, connection.transaction():
+            position = positions.lock(connection, self._location, name)
+            stopped = None
+            if position == batch.start:
+                stopped = positions.stop(connection, self._location, name, batch.rows[0], error)
+        if stopped is None:
+            self._arrive(name, position)  # somebody else has got it past this event
+            return
+        self._stopped[name] = stopped
+        self.arrivals.tell(name, Standing(position, stopped))
         if self._told is not None:
             self._told(stopped)
 
     def _arrive(self, name: str, position: int) -> None:
-        with self._moved:
-            self._known()[name] = position
-            self._moved.notify_all()
+        self._known()[name] = position
+        self.arrivals.tell(name, Standing(position))
+
+    def _resume(self) -> None:
+        """Let those go on that somebody else, a rebuild for one, has got past their event."""
+        found = self._standings(self._stopped)
+        for name, standing in found.items():
+            if standing.stopped is None or standing.position != self._known()[name]:
+                del self._stopped[name]
+                self._arrive(name, standing.position)
+                for told in self.on_resumed:
+                    told(name)
 
     # Where it stands
 
@@ -216,26 +236,28 @@ class ProjectionEngine:
             return positions.read(connection, self._location, self._models)
 
     def health(self) -> list[Health]:
-        """Return where each read model stands, how far it is behind and why it stopped."""
+        """Return where each read model stands, how far it is behind and why it stopped,
+        whichever process folds it.
+        """
         with self._connections.connection() as connection:
-            at = positions.read(connection, self._location, self._models)
+            at = positions.standings(connection, self._location, self._models)
             end = self._reader.head(connection)
         now = monotonic()
         self._log_end.seen(end, now)
-        self._log_end.forget_before(min(at.values(), default=0))
+        self._log_end.forget_before(min((each.position for each in at.values()), default=0))
         return [
             Health(
                 name,
-                at[name],
-                max(0, end - at[name]),
-                self._log_end.behind_seconds(at[name], now),
-                self._stopped.get(name),
+                each.position,
+                max(0, end - each.position),
+                self._log_end.behind_seconds(each.position, now),
+                each.stopped,
             )
-            for name in self._models
+            for name, each in at.items()
         ]
 
     def stopped(self) -> list[Stopped]:
-        """Return the read models that have stopped, each with its event."""
+        """Return the read models that this engine has stopped, each with its event."""
         return list(self._stopped.values())
 
     def wait_for(self, position: int, timeout: float, names: Iterable[str] | None = None) -> bool:
@@ -244,26 +266,27 @@ class ProjectionEngine:
         At most `timeout` seconds; not at all for one that has stopped before it. Where this
         engine does not run, the database is asked how far another has come.
         """
-        wanted = tuple(self._models if names is None else names)
-        deadline = monotonic() + timeout
-        while True:
-            known = self._positions if self._runs else self.positions()
-            with self._moved:
-                behind = [name for name in wanted if (known or {}).get(name, 0) < position]
-                left = deadline - monotonic()
-                if not behind or left <= 0 or any(name in self._stopped for name in behind):
-                    return not behind
-                self._moved.wait(left if self._runs else min(left, _GLIMPSE_SECONDS))
+        return self.arrivals.wait_for(position, self._models if names is None else names, timeout)
+
+    def _standings(self, names: Iterable[str] | None = None) -> dict[str, Standing]:
+        with self._connections.connection() as connection:
+            wanted = self._models if names is None else names
+            return positions.standings(connection, self._location, wanted)
 
     def _running_positions(self) -> dict[str, int]:
         known = self._known()
+        if self._stopped:
+            self._resume()
         return {name: known[name] for name in self._models if name not in self._stopped}
 
     def _known(self) -> dict[str, int]:
         if self._positions is None:
             with self._connections.connection() as connection:
                 positions.begin(connection, self._location, self._models)
-                self._positions = positions.read(connection, self._location, self._models)
+                found = positions.read(connection, self._location, self._models)
+            self._positions = {}
+            for name, position in found.items():
+                self._arrive(name, position)
         return self._positions
 
     # Rebuilding
@@ -294,7 +317,7 @@ class ProjectionEngine:
                 for stopped in copies.stopped():
                     raise CannotRebuild(
                         f"{name} stops at position {stopped.position} ({stopped.topic}): "
-                        f"{stopped.error}"
+                        f"{stopped.because}"
                     )
                 return copies.positions()[rebuild.copy.name]
 

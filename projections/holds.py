@@ -1,6 +1,13 @@
-"""How many holds are open, of all tenants together: for whoever runs the ledger."""
+"""How many holds are open: of all tenants, for whoever runs the ledger; of one, for itself."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg.sql import Composable
 
 from projections.database import Connections
 from projections.tables import Location
@@ -13,3 +20,29 @@ def open_holds(connections: Connections, schema: str = "ledger_00") -> int:
         row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHolds:
+    """oldest_at: when the oldest of them was placed."""
+
+    count: int
+    oldest_at: datetime | None
+
+
+class HoldQueries:
+    """Part of `ReadModels`."""
+
+    def _rows(
+        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
+    ) -> Sequence[tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def open_holds(self, tenant_id: str) -> OpenHolds:
+        ((count, oldest_at),) = self._rows(
+            tenant_id,
+            "SELECT count(*), min(placed_at) FROM {holds}"
+            " WHERE tenant = %(tenant)s AND status = 'OPEN'",
+            {},
+        )
+        return OpenHolds(count, None if oldest_at is None else oldest_at.astimezone(UTC))

@@ -1,16 +1,29 @@
 """How far each read model has come; written in the transaction of what it folded.
 
-Table: projection_positions, under the nil tenant, since a position is its shard's.
+Table: projection_positions, under the nil tenant, since a position is its shard's. One that has
+met an event that it cannot fold stands before it, and says which and why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC
 
 from projections.database import Connection
+from projections.log import LoggedRow
+from projections.stops import Stopped, because
 from projections.tables import Location
 
 _NIL = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a read model stands, and what it cannot fold."""
+
+    position: int = 0
+    stopped: Stopped | None = None
 
 
 def begin(connection: Connection, location: Location, names: Iterable[str]) -> None:
@@ -26,16 +39,31 @@ def begin(connection: Connection, location: Location, names: Iterable[str]) -> N
 
 def read(connection: Connection, location: Location, names: Iterable[str]) -> dict[str, int]:
     """Return the position of each; 0 for one that has none yet."""
+    found = standings(connection, location, names)
+    return {name: standing.position for name, standing in found.items()}
+
+
+def standings(
+    connection: Connection, location: Location, names: Iterable[str]
+) -> dict[str, Standing]:
+    """Return where each stands; at the beginning if it stands nowhere yet."""
     wanted = list(names)
     rows = connection.execute(
         location.query(
-            "SELECT projection, position FROM {projection_positions}"
+            "SELECT projection, position, stopped_at, stopped_topic, stopped_error,"
+            " stopped_because, stopped_since FROM {projection_positions}"
             " WHERE tenant = %s AND projection = ANY(%s)"
         ),
         (_NIL, wanted),
     )
-    found = {str(name): int(position) for name, position in rows}
-    return {name: found.get(name, 0) for name in wanted}
+    found = {
+        name: Standing(
+            position,
+            None if at is None else Stopped(name, at, topic, error, why, since.astimezone(UTC)),
+        )
+        for name, position, at, topic, error, why, since in rows
+    }
+    return {name: found.get(name, Standing()) for name in wanted}
 
 
 def lock(connection: Connection, location: Location, name: str) -> int:
@@ -52,12 +80,37 @@ def lock(connection: Connection, location: Location, name: str) -> int:
 
 
 def move(connection: Connection, location: Location, name: str, position: int) -> None:
+    """Let a read model stand there; it has passed what stopped it."""
     connection.execute(
         location.query(
-            "UPDATE {projection_positions} SET position = %s WHERE tenant = %s AND projection = %s"
+            "UPDATE {projection_positions} SET position = %s, stopped_at = NULL,"
+            " stopped_topic = NULL, stopped_error = NULL, stopped_because = NULL,"
+            " stopped_since = NULL WHERE tenant = %s AND projection = %s"
         ),
         (position, _NIL, name),
     )
+
+
+def stop(
+    connection: Connection, location: Location, name: str, row: LoggedRow, error: Exception
+) -> Stopped:
+    """Note the event that a read model cannot fold; of one noted before, since when it is."""
+    stopped = connection.execute(
+        location.query(
+            "UPDATE {projection_positions} SET stopped_since ="
+            " CASE WHEN stopped_at = %(at)s THEN stopped_since ELSE clock_timestamp() END,"
+            " stopped_at = %(at)s, stopped_topic = %(topic)s, stopped_error = %(error)s,"
+            " stopped_because = %(because)s WHERE tenant = %(nil)s AND projection = %(name)s"
+            " RETURNING stopped_error, stopped_because, stopped_since"
+        ),
+        {
+            "at": row.position, "topic": row.topic, "error": type(error).__name__,
+            "because": because(error), "nil": _NIL, "name": name,
+        },
+    ).fetchone()  # fmt: skip
+    assert stopped is not None, name
+    named, why, since = stopped
+    return Stopped(name, row.position, row.topic, named, why, since.astimezone(UTC))
 
 
 def forget(connection: Connection, location: Location, name: str) -> None:

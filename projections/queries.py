@@ -20,6 +20,7 @@ from domain.wallet.wallet import Wallet
 from projections import positions
 from projections.database import Connection
 from projections.finance_queries import FinanceQueries
+from projections.holds import HoldQueries
 from projections.invoice_queries import InvoiceQueries
 from projections.pages import Page, cursor, place
 from projections.series import Bucket, TooManyPoints, ends_of
@@ -99,7 +100,7 @@ class UsagePoint:
     asset: str
 
 
-class ReadModels(SpendQueries, FinanceQueries, InvoiceQueries):
+class ReadModels(HoldQueries, SpendQueries, FinanceQueries, InvoiceQueries):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
 
     def __init__(self, transaction: Transaction, schema: str = "ledger_00") -> None:

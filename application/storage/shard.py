@@ -20,6 +20,11 @@ class Shard:
         return self.schema
 
     @property
+    def folded_channel(self) -> str:
+        """Of the notifications that its read models have moved."""
+        return f"{self.schema}_folded"
+
+    @property
     def lock_key(self) -> int:
         """Of the lock that a writer holds until its commit: "CF", then the shard."""
         return 0x4346_0000 + self.number

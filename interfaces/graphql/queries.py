@@ -21,6 +21,7 @@ from interfaces.graphql.errors import bad_input
 from interfaces.graphql.fields import answering, field
 from interfaces.graphql.finance import FinanceQueries
 from interfaces.graphql.grants import CreditGrant, load_grant
+from interfaces.graphql.health import HealthQueries
 from interfaces.graphql.holds import Hold, load_open_holds
 from interfaces.graphql.inputs import ChargeFilter, UsageEventInput, said
 from interfaces.graphql.invoice_fields import InvoiceQueries
@@ -51,7 +52,13 @@ from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 @strawberry.type
 class Query(
-    CatalogQueries, TemplateQueries, SpendQueries, MarginQueries, FinanceQueries, InvoiceQueries
+    CatalogQueries,
+    HealthQueries,
+    TemplateQueries,
+    SpendQueries,
+    MarginQueries,
+    FinanceQueries,
+    InvoiceQueries,
 ):
     @field("The ledger's clock.")
     async def now(self, info: Info) -> datetime:

@@ -80,7 +80,7 @@ def _app(runtime: Runtime, role: Role) -> Starlette:
     if has_api(role):
         keyring = open_keyring(runtime.settings, runtime.tenant_id)
         return ledger_app(runtime, keyring, readiness_of(runtime))
-    return create_probe_app(readiness_of(runtime), [metrics_route(runtime)])
+    return create_probe_app(readiness_of(runtime, answers=False), [metrics_route(runtime)])
 
 
 def _run(settings: Settings, role: Role, opened: Callable[[], None]) -> None:

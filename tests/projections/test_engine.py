@@ -88,7 +88,9 @@ def test_a_poison_event_stops_one_read_model_at_that_event(own_shop: Shop) -> No
     assert (stopped.projection, stopped.position, stopped.topic) == (
         "charges", position, "charge.settled",
     )  # fmt: skip
-    assert stopped.error.startswith("CheckViolation: ")
+    assert stopped.error == "CheckViolation"
+    assert stopped.because.startswith("CheckViolation 23514 charges_check in projections/")
+    assert stopped.remedy.endswith("`counterfoil rebuild charges`")
     by_name = {health.projection: health for health in engine.health()}
     assert by_name["charges"].stopped == stopped
     assert by_name["charges"].behind_events == head(shop) - by_name["charges"].position > 0
@@ -102,13 +104,74 @@ def test_a_poison_event_stops_one_read_model_at_that_event(own_shop: Shop) -> No
     assert shop.rows("SELECT burned, incurred FROM ledger_00.accounts") == [(0, 15 * C)]
     assert not engine.wait_for(head(shop), PATIENCE_SECONDS)  # answered at once: it never comes
     assert engine.wait_for(head(shop), PATIENCE_SECONDS, NAMES - {"charges"})
+    # then every process knows, and one that starts finds it the same
+    assert {health.stopped for health in shop.engine().health()} == {None, stopped}
+    again = poisoned.engine(shop, told=told.append)
+    again.catch_up()
+    assert told == [stopped, stopped]
+    assert not shop.engine().wait_for(head(shop), PATIENCE_SECONDS)
     # when it can be folded
     del poisoned.charges[bad]
     restarted = poisoned.engine(shop)
     restarted.catch_up()
     # then
     assert restarted.stopped() == []
+    assert {health.stopped for health in engine.health()} == {None}
     assert shop.rows("SELECT count(*), sum(amount) FROM ledger_00.charges") == [(4, 15 * C)]
+    # then the one that had stopped goes on where the other has come to
+    shop.charge(customer, "16")
+    assert engine.catch_up() == 2
+    assert engine.stopped() == []
+    assert shop.rows("SELECT count(*), sum(amount) FROM ledger_00.charges") == [(5, 31 * C)]
+
+
+def test_a_rebuild_elsewhere_lets_a_running_engine_go_on(own_shop: Shop) -> None:
+    # given an engine that runs, and has stopped one
+    shop, poisoned, resumed = own_shop, Poisoned(), list[str]()
+    customer = shop.customer("HYBRID")
+    bad = shop.charge(customer, "1")
+    poisoned.charges[bad] = {"amount_units": -1}
+    engine = poisoned.engine(shop)
+    engine.on_resumed.append(resumed.append)
+    with running(engine):
+        assert engine.wait_for(head(shop), PATIENCE_SECONDS, NAMES - {"charges"})
+        assert [stopped.projection for stopped in engine.stopped()] == ["charges"]
+        # when
+        with shop.owner_connection() as owner:
+            shop.engine().rebuild("charges", owner)
+        shop.charge(customer, "2")
+        # then
+        assert shop.engine().wait_for(head(shop), PATIENCE_SECONDS)
+    assert resumed == ["charges"]
+    assert engine.stopped() == []
+    assert shop.rows("SELECT count(*), sum(amount) FROM ledger_00.charges") == [(2, 3 * C)]
+
+
+def test_why_one_stopped_quotes_nothing_of_the_event(own_shop: Shop) -> None:
+    # given
+    shop = own_shop
+    customer = shop.customer()
+    with shop.superuser() as connection:
+        connection.execute(
+            "UPDATE ledger_00.events SET state = %s WHERE originator_id = %s",
+            (b'{"timestamp":"2026-01-01T00:00:00Z","external_id":{"secret":"words"}}', customer),
+        )
+        # when a value that PostgreSQL's own words would repeat
+        connection.execute("ALTER TABLE ledger_00.accounts ADD CHECK (asset <> 'CREDIT')")
+    shop.charge(shop.customer("HYBRID"), "1")
+    engine = shop.engine()
+    engine.catch_up()
+    # then
+    told = shop.rows(
+        "SELECT projection, stopped_topic, stopped_error, stopped_because"
+        " FROM ledger_00.projection_positions WHERE stopped_at IS NOT NULL"
+    )
+    by_name = {row[0]: row[1:] for row in told}
+    assert by_name["customers"][:2] == ("customer.created", "ValidationError")
+    assert by_name["balances"][1] == "CheckViolation"
+    assert "accounts_asset_check" in by_name["balances"][2]
+    assert "secret" not in str(told)
+    assert "CREDIT" not in str(told)
 
 
 def test_what_cannot_be_decoded_stops_those_that_fold_it(own_shop: Shop) -> None:

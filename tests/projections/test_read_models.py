@@ -34,7 +34,9 @@ class ReadModelContract:
         """The tables as one batch makes them."""
         model = cls.model_class(LIVE)
         told_shop.forget_all()
-        told_shop.engine(model, batch_size=1_000_000).catch_up()
+        engine = told_shop.engine(model, batch_size=1_000_000)
+        engine.catch_up()
+        assert not engine.stopped()
         contents = told_shop.contents(model)
         assert all(contents.values())
         return contents
@@ -50,8 +52,11 @@ class ReadModelContract:
         self, told_shop: Shop, model: ReadModel[Any], expected: dict[str, list[str]], size: int
     ) -> None:
         # when
-        while told_shop.engine(model, batch_size=size).step() is not None:
-            pass
+        step: int | None = 0
+        while step is not None:
+            engine = told_shop.engine(model, batch_size=size)
+            step = engine.step()
+            assert not engine.stopped()
         # then
         assert told_shop.contents(model) == expected
 
@@ -62,7 +67,8 @@ class ReadModelContract:
         first, second = (told_shop.engine(model, batch_size=60) for _ in range(2))
         # when each takes the log from where it last knew the read model to be
         while [first.step(), second.step()] != [None, None]:
-            pass
+            assert not first.stopped()
+            assert not second.stopped()
         # then
         assert told_shop.contents(model) == expected
 
