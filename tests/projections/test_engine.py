@@ -15,8 +15,9 @@ from application.codec import EventCodec
 from domain.aggregate import Event
 from domain.usage.events import ChargeSettled
 from projections.database import Connection
-from projections.engine import ProjectionEngine, Stopped
+from projections.engine import ProjectionEngine
 from projections.models import read_models
+from projections.stops import Stopped
 from tests.projections.shop import C, Shop
 
 pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("projections")]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from application.storage.database import Login
+from interfaces.http.health import Readiness
 from interfaces.readiness import readiness_of
 from tests.interfaces.test_metrics import metrics_of
 from tests.processes.commands import eventually
@@ -54,9 +55,8 @@ def test_one_that_stopped_is_named_everywhere_and_the_others_go_on(
         found = client.ask(HEALTH)["health"]
         stopped = {each["name"]: each for each in found["projections"] if each["stoppedAt"]}
         assert list(stopped) == ["charges"]
-        assert (
-            stopped["charges"]["stoppedAt"] == check["stopped_at"] > stopped["charges"]["position"]
-        )
+        assert stopped["charges"]["stoppedAt"] == check["stopped_at"]
+        assert stopped["charges"]["position"] < check["stopped_at"]
         assert "UndefinedColumn" in stopped["charges"]["stoppedBecause"]
         metrics = metrics_of(client.url)
         assert metrics["counterfoil_projection_stopped", ("charges",)] == 1
@@ -83,9 +83,12 @@ def test_a_process_that_only_folds_is_not_ready_where_one_has_stopped(
             connection.execute("DROP TABLE ledger_00.customers")
         client.customer()
         eventually(lambda: bool(runtime.engine.stopped()), "the customers stop")
+
         # when
-        answering = asyncio.run(readiness_of(runtime)())
-        folding = asyncio.run(readiness_of(runtime, answers=False)())
+        async def both() -> list[Readiness]:
+            return [await readiness_of(runtime, answers=each)() for each in (True, False)]
+
+        answering, folding = asyncio.run(both())
         # then
         assert (answering.ready, folding.ready) == (True, False)
         assert folding.phase == "degraded"
