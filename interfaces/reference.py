@@ -104,6 +104,11 @@ def commands() -> str:
         assert command is not None
         inner = click.Context(command, info_name=name, parent=context, terminal_width=96)
         lines += ["", f"## {name}", "", "```", command.get_help(inner).rstrip(), "```"]
+        if isinstance(command, click.Group):
+            for below, each in sorted(command.commands.items()):
+                under = click.Context(each, info_name=below, parent=inner, terminal_width=96)
+                lines += ["", f"### {name} {below}", ""]
+                lines += ["```", each.get_help(under).rstrip(), "```"]
     return "\n".join(lines) + "\n"
 
 

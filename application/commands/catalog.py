@@ -12,39 +12,24 @@ from application.commands.catalog_requests import (
     PublishProductVersion,
     SetDefaultProduct,
 )
-from application.commands.prices import commitment_of, included_of, known_asset, prices_of
+from application.commands.prices import known_asset, terms_of
 from application.work import Work
 from domain.catalog.meter import Meter, PropertyFilter
-from domain.catalog.product import VersionTerms
 from domain.refusals import NotFound
 
 
 def define_meter(work: Work, command: DefineMeter) -> MeterAnswer:
     """Raises InvalidInput, IdempotencyConflict naming what differs from what is defined."""
     if command.unpriced_asset is not None:
-        known_asset(work, command.unpriced_asset, "unpricedAsset")
-    meter = Meter(
-        key=command.key,
-        event_type=command.event_type or command.key,
-        aggregation=command.aggregation,
-        property=command.property,
-        less=command.less,
-        filters=_filters(command.filters),
-        unpriced_asset=command.unpriced_asset,
-    )
+        known_asset(work.asset, command.unpriced_asset, "unpricedAsset")
+    meter = meter_of(command)
     work.catalog.define_meter(meter, work.now)
     return MeterAnswer(meter)
 
 
 def draft_product_version(work: Work, command: DraftProductVersion) -> ProductAnswer:
     """Raises InvalidInput naming what is wrong."""
-    terms = VersionTerms(
-        prices=prices_of(work, command.prices, "prices"),
-        includes=included_of(work, command.includes),
-        period=command.period,
-        trial_days=command.trial_days,
-        minimum_commitment=commitment_of(command.minimum_commitment),
-    )
+    terms = terms_of(work.asset, command)
     work.catalog.draft_version(command.product, command.name, terms, command.effective_at, work.now)
     return _product(work, command.product)
 
@@ -64,6 +49,18 @@ def set_default_product(work: Work, command: SetDefaultProduct) -> ProductAnswer
     if told is None:
         raise NotFound(what="default product", key="")
     return _product(work, told)
+
+
+def meter_of(command: DefineMeter) -> Meter:
+    return Meter(
+        key=command.key,
+        event_type=command.event_type or command.key,
+        aggregation=command.aggregation,
+        property=command.property,
+        less=command.less,
+        filters=_filters(command.filters),
+        unpriced_asset=command.unpriced_asset,
+    )
 
 
 def _product(work: Work, key: str) -> ProductAnswer:

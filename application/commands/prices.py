@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from application.commands.catalog_requests import CommitmentSaid, IncludedGrantSaid, PriceSaid
-from application.work import Work
+from application.commands.catalog_requests import (
+    CommitmentSaid,
+    DraftProductVersion,
+    IncludedGrantSaid,
+    PriceSaid,
+)
 from domain.catalog.price import DimensionRow, Price, Tier
-from domain.catalog.product import IncludedGrant
+from domain.catalog.product import IncludedGrant, VersionTerms
 from domain.grants.events import Paid
 from domain.money.asset import Asset, currency
 from domain.money.decimals import canonical
 from domain.refusals import InvalidInput, NotFound
 
-
-def prices_of(work: Work, said: Sequence[PriceSaid], field: str) -> tuple[Price, ...]:
-    """Raises InvalidInput naming the asset that is unknown."""
-    return tuple(_price(work, each, f"{field}[{place}]") for place, each in enumerate(said))
+AssetOf = Callable[[str], Asset]
+"""Returns an asset by its key. Raises NotFound."""
 
 
-def included_of(work: Work, said: Sequence[IncludedGrantSaid]) -> tuple[IncludedGrant, ...]:
+def terms_of(asset_of: AssetOf, command: DraftProductVersion) -> VersionTerms:
     """Raises InvalidInput: an unknown asset, or an amount finer than it."""
-    return tuple(_included(work, each, f"includes[{place}]") for place, each in enumerate(said))
+    return VersionTerms(
+        prices=prices_of(asset_of, command.prices, "prices"),
+        includes=included_of(asset_of, command.includes),
+        period=command.period,
+        trial_days=command.trial_days,
+        minimum_commitment=commitment_of(command.minimum_commitment),
+    )
+
+
+def prices_of(asset_of: AssetOf, said: Sequence[PriceSaid], field: str) -> tuple[Price, ...]:
+    """Raises InvalidInput naming the asset that is unknown."""
+    return tuple(_price(asset_of, each, f"{field}[{place}]") for place, each in enumerate(said))
+
+
+def included_of(asset_of: AssetOf, said: Sequence[IncludedGrantSaid]) -> tuple[IncludedGrant, ...]:
+    """Raises InvalidInput: an unknown asset, or an amount finer than it."""
+    return tuple(_included(asset_of, each, f"includes[{place}]") for place, each in enumerate(said))
 
 
 def commitment_of(said: CommitmentSaid | None) -> Paid | None:
@@ -33,21 +51,21 @@ def commitment_of(said: CommitmentSaid | None) -> Paid | None:
     return Paid(asset.units(said.amount, "minimumCommitment.amount"), asset.key)
 
 
-def known_asset(work: Work, key: str, field: str) -> Asset:
+def known_asset(asset_of: AssetOf, key: str, field: str) -> Asset:
     """Return an asset that a definition rests upon. Raises InvalidInput."""
     try:
-        return work.asset(key)
+        return asset_of(key)
     except NotFound:
         raise InvalidInput(field=field, reason=f"no asset {key!r}: define it first") from None
 
 
-def _price(work: Work, said: PriceSaid, field: str) -> Price:
+def _price(asset_of: AssetOf, said: PriceSaid, field: str) -> Price:
     return Price(
         key=said.key,
         meter=said.meter,
         model=said.model,
         asset=said.asset,
-        scale=known_asset(work, said.asset, f"{field}.asset").scale,
+        scale=known_asset(asset_of, said.asset, f"{field}.asset").scale,
         unit_price=_canonical(said.unit_price),
         package_size=_canonical(said.package_size),
         tiers=tuple(
@@ -71,8 +89,8 @@ def _price(work: Work, said: PriceSaid, field: str) -> Price:
     )
 
 
-def _included(work: Work, said: IncludedGrantSaid, field: str) -> IncludedGrant:
-    asset = known_asset(work, said.asset, f"{field}.asset")
+def _included(asset_of: AssetOf, said: IncludedGrantSaid, field: str) -> IncludedGrant:
+    asset = known_asset(asset_of, said.asset, f"{field}.asset")
     limit_units = None
     if said.rollover_limit is not None:
         limit_units = asset.units(said.rollover_limit, f"{field}.rolloverLimit")

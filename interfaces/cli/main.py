@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from interfaces.cli import (
+    catalog,
     configure,
     failures,
     graphiql,
@@ -77,6 +78,7 @@ for command in (
     rebuild.rebuild,
     migrate.migrate,
     configure.configure,
+    catalog.catalog,
     graphiql.fetch_graphiql,
 ):
     cli.add_command(command)

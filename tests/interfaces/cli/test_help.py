@@ -13,6 +13,7 @@ from interfaces.cli.main import cli
 from tests.interfaces.cli.conftest import invoke
 
 COMMANDS = (
+    "catalog",
     "configure", "demo", "fetch-graphiql", "import-usage", "migrate", "rebuild", "replay", "run",
     "serve",
 )  # fmt: skip
