@@ -218,7 +218,8 @@ class Decider:
         for tenant_id, wallet_ids in by_tenant.items():
             batch.prefetch(tenant_id, wallet_ids)
         for tenant_id, charged in usage.items():
-            batch.derived.prefetch(tenant_id, charged)
+            templates = batch.tenant(tenant_id).budget_templates
+            batch.derived.prefetch(tenant_id, templates, charged)
 
     # Look-ups
 

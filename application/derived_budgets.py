@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -17,6 +17,8 @@ from domain.wallet.derived_budgets import (
 )
 from domain.wallet.wallet import Wallet
 
+Templates = tuple[BudgetTemplate, ...]
+
 
 class LatestEvents(Protocol):
     def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]: ...
@@ -26,19 +28,17 @@ class DerivedBudgets:
     """By wallet and by id; None for one that has spent nothing yet.
 
     Loaded anew by each batch: whoever counts holds the wallet, so an old figure ends as a
-    unique violation and the batch is decided again.
+    unique violation and the batch is decided again. templates: the tenant's.
     """
 
-    def __init__(
-        self, log: LatestEvents, templates: Callable[[str], tuple[BudgetTemplate, ...]]
-    ) -> None:
+    def __init__(self, log: LatestEvents) -> None:
         self._log = log
-        self._templates = templates
         self._known: dict[str, dict[str, BudgetCounted | DerivedBudget | None]] = {}
 
-    def prefetch(self, tenant_id: str, usage: Iterable[tuple[str, str | None]]) -> None:
+    def prefetch(
+        self, tenant_id: str, templates: Templates, usage: Iterable[tuple[str, str | None]]
+    ) -> None:
         """Load what events of (wallet id, subject) may be counted against, in one go."""
-        templates = self._templates(tenant_id)
         if not templates:
             return
         missing: dict[str, str] = {}
@@ -51,23 +51,32 @@ class DerivedBudgets:
         self._load(tenant_id, missing)
 
     def of(
-        self, tenant_id: str, wallet: Wallet, subject: str | None, at: datetime
+        self,
+        tenant_id: str,
+        templates: Templates,
+        wallet: Wallet,
+        subject: str | None,
+        at: datetime,
     ) -> list[DerivedBudget]:
         """Return the budgets that templates make for an event, as this batch has left them."""
-        templates = self._templates(tenant_id)
         if not templates or subject is None:
             return []
-        self.prefetch(tenant_id, [(wallet.id, subject)])
+        self.prefetch(tenant_id, templates, [(wallet.id, subject)])
         return [
             self._budget(wallet, template, prefix, at)
             for template, prefix in derived_subjects(templates, subject)
         ]
 
     def counted_before(
-        self, tenant_id: str, wallet: Wallet, ids: Sequence[str], at: datetime
+        self,
+        tenant_id: str,
+        templates: Templates,
+        wallet: Wallet,
+        ids: Sequence[str],
+        at: datetime,
     ) -> list[DerivedBudget]:
         """Return those of the budgets that a template still makes, and that have spent."""
-        of_template = {each.template_id: each for each in self._templates(tenant_id)}
+        of_template = {each.template_id: each for each in templates}
         if not of_template:
             return []
         known = self._known.setdefault(wallet.id, {})

@@ -150,7 +150,7 @@ class Batch:
         self._now = clock.now()
         self._pending_at = 0
         self._pending: dict[str, list[Event]] = {}
-        self.derived = DerivedBudgets(log, lambda each: self.tenant(each).budget_templates)
+        self.derived = DerivedBudgets(log)
 
     # Reading
 
@@ -453,7 +453,8 @@ class Work:
     ) -> list[DerivedBudget]:
         """Return the budgets that templates make for an event of `subject`; dry: copies."""
         at = wallet.time(self.now)
-        budgets = self.batch.derived.of(self.tenant_id, wallet, subject, at)
+        templates = self.tenant.budget_templates
+        budgets = self.batch.derived.of(self.tenant_id, templates, wallet, subject, at)
         return [replace(budget) for budget in budgets] if dry else budgets
 
     def lower_derived(
@@ -463,7 +464,8 @@ class Work:
         ids = [each for each in counted if each not in wallet.budgets.by_id]
         if ids:
             at = wallet.time(self.now)
-            derived = self.batch.derived.counted_before(self.tenant_id, wallet, ids, at)
+            templates = self.tenant.budget_templates
+            derived = self.batch.derived.counted_before(self.tenant_id, templates, wallet, ids, at)
             wallet.lower(derived, recorded_at, units, at)
 
     def known(self, stream_id: str) -> list[Event]:

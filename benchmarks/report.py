@@ -23,6 +23,11 @@ def promise(promised: str, *, kept: bool) -> Figure:
     return {"promised": promised, "kept": "yes" if kept else "NO"}
 
 
+def rounds(values: Iterable[float]) -> str:
+    """Return the raw figures of all rounds, as measured."""
+    return " ".join(f"{value:.2f}" if value < 100 else f"{value:.0f}" for value in values)
+
+
 def table(figures: Iterable[Figure]) -> str:
     """Return figures as Markdown, a table for each thing measured."""
     several = groupby(figures, key=lambda figure: figure["what"])

@@ -75,8 +75,11 @@ class _ColumnDumper(Dumper):
         return obj.octets
 
 
-def _dumper_of(array: int) -> type[Dumper]:
-    return type(f"_ColumnDumper{array}", (_ColumnDumper,), {"oid": array})
+# Once: a class made for each statement is garbage that only the collector can find.
+_DUMPERS: dict[int, Dumper] = {
+    element: type(f"_ColumnDumper{array}", (_ColumnDumper,), {"oid": array})(Column)
+    for element, array in _ARRAY_OF.items()
+}
 
 
 class _ColumnOfType(_ColumnDumper):
@@ -86,7 +89,7 @@ class _ColumnOfType(_ColumnDumper):
         return (Column, obj.element)
 
     def upgrade(self, obj: Column, format: object) -> Dumper:  # noqa: A002, ARG002
-        return _dumper_of(_ARRAY_OF[obj.element])(Column)
+        return _DUMPERS[obj.element]
 
 
 def register(connection: Connection[object]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from asyncio import Future, ensure_future
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -48,20 +49,48 @@ class Loaders:
         self._catalog: Future[Catalog] | None = None
         self.used = False
         self._scales = _SCALES.setdefault(reader, {})
-        self.customers: DataLoader[str, Customer | None] = self._batched(reader.customers)
-        self.wallets: DataLoader[str, Wallet | None] = self._batched(reader.wallets)
-        self.grants: DataLoader[str, CreditGrant | None] = self._batched(reader.grants)
-        self.charges: DataLoader[str, UsageCharge | None] = self._batched(reader.charges)
-        self.holds: DataLoader[str, HoldPointer | None] = self._batched(reader.hold_pointers)
-        self.budgets: DataLoader[str, BudgetPointer | None] = self._batched(reader.budget_pointers)
-        self.invoices: DataLoader[str, Invoice | None] = self._batched(reader.invoices)
-        self.credit_notes: DataLoader[str, CreditNote | None] = self._batched(reader.credit_notes)
-        self._assets: DataLoader[str, Asset | None] = self._batched(
-            lambda tenant_id, keys: {key: reader.asset(tenant_id, key) for key in keys}
-        )
-        self.custom_assets: DataLoader[str, CustomAsset | None] = self._batched(
-            lambda tenant_id, keys: {key: reader.custom_asset(tenant_id, key) for key in keys}
-        )
+
+    # Each is made when it is first asked for: most requests need one or none.
+
+    @cached_property
+    def customers(self) -> DataLoader[str, Customer | None]:
+        return self._batched(self._reader.customers)
+
+    @cached_property
+    def wallets(self) -> DataLoader[str, Wallet | None]:
+        return self._batched(self._reader.wallets)
+
+    @cached_property
+    def grants(self) -> DataLoader[str, CreditGrant | None]:
+        return self._batched(self._reader.grants)
+
+    @cached_property
+    def charges(self) -> DataLoader[str, UsageCharge | None]:
+        return self._batched(self._reader.charges)
+
+    @cached_property
+    def holds(self) -> DataLoader[str, HoldPointer | None]:
+        return self._batched(self._reader.hold_pointers)
+
+    @cached_property
+    def budgets(self) -> DataLoader[str, BudgetPointer | None]:
+        return self._batched(self._reader.budget_pointers)
+
+    @cached_property
+    def invoices(self) -> DataLoader[str, Invoice | None]:
+        return self._batched(self._reader.invoices)
+
+    @cached_property
+    def credit_notes(self) -> DataLoader[str, CreditNote | None]:
+        return self._batched(self._reader.credit_notes)
+
+    @cached_property
+    def custom_assets(self) -> DataLoader[str, CustomAsset | None]:
+        return self._batched(_each(self._reader.custom_asset))
+
+    @cached_property
+    def _assets(self) -> DataLoader[str, Asset | None]:
+        return self._batched(_each(self._reader.asset))
 
     def _batched(self, read: _Read[T]) -> DataLoader[str, T | None]:
         async def load(ids: list[str]) -> list[T | None]:
@@ -123,3 +152,8 @@ class Loaders:
             assert asset is not None, f"no asset {key}"
             scale = self._scales[self._tenant_id, key] = asset.scale
         return scale
+
+
+def _each(read: Callable[[str, str], T | None]) -> _Read[T]:
+    """Return a read of many from a read of one."""
+    return lambda tenant_id, keys: {key: read(tenant_id, key) for key in keys}

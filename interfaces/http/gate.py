@@ -87,8 +87,9 @@ class Passage:
                 "operationName: name one of the document's operations",
                 extensions={"code": "BAD_USER_INPUT"},
             )
-        if self.when_admitted is not None:
-            self.when_admitted()
+        admitted, self.when_admitted = self.when_admitted, None
+        if admitted is not None:
+            admitted()
 
     @property
     def is_mutation(self) -> bool:
