@@ -38,7 +38,7 @@ from projections.engine import ProjectionEngine
 from projections.holds import open_holds
 from projections.margin_queries import MarginQueries
 from projections.models import read_models
-from projections.queries import LISTED_MODELS, ReadModels
+from projections.queries import LISTED_MODELS, ReadModels, Transaction
 from projections.stops import Stopped
 
 DATABASE = "counterfoil"
@@ -73,6 +73,7 @@ class Runtime:
         self.owner: Login
         self.ledger: Ledger
         self.reader: Reader
+        self.transaction: Transaction
         self.read_models: ReadModels
         self.margins: MarginQueries
         self.engine: ProjectionEngine
@@ -128,6 +129,7 @@ class Runtime:
             with login.connect() as connection:
                 check_isolation(connection, [FIRST_SHARD.schema, "counterfoil"])
         self.reader = Reader(app, self.clock)
+        self.transaction = app.transaction
         self.read_models = ReadModels(app.transaction)
         self.margins = MarginQueries(app.transaction)
         self.engine = ProjectionEngine(

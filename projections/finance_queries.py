@@ -1,6 +1,7 @@
 """What finance reads of the journal. Amounts are minor units of their currency.
 
-As of a time, only entries that were recorded by then count: the journal is append-only.
+As of a time or a position, only entries that were recorded by then count: the journal is
+append-only.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.sql import Composable
+from psycopg.sql import SQL, Composable
 
 from domain.revenue.chart import CHART
 from domain.revenue.facts import FACTS
@@ -23,6 +24,9 @@ from projections.tables import Location
 
 FINANCE_MODELS = ("journal",)
 
+AsOf = datetime | int
+"""A time, or a position of the log."""
+
 _IN_CHART: dict[str, int] = {account.key: order for order, account in enumerate(CHART)}
 _SUMS = (
     "SELECT period, currency, fact, account, debit, credit FROM {journal_sums}"
@@ -32,7 +36,7 @@ _SUMS_AS_OF = (
     "SELECT period, currency, fact, account, greatest(amount, 0) AS debit,"
     " greatest(-amount, 0) AS credit"
     " FROM {journal}, unnest(accounts, amounts) AS line (account, amount)"
-    " WHERE tenant = %(tenant)s AND period <= %(until)s AND recorded_at <= %(as_of)s"
+    " WHERE tenant = %(tenant)s AND period <= %(until)s AND {recorded}"
 )
 
 _FROM_OPENING = """
@@ -54,7 +58,7 @@ _FROM_OPENING = """
             FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
             WHERE tenant = %(tenant)s AND period <= %(until)s AND currency = %(currency)s
             AND obligation_id IS NOT NULL
-            AND (%(as_of)s::timestamptz IS NULL OR recorded_at <= %(as_of)s)
+            AND {recorded}
             GROUP BY 1, 2
         ) AS months
     ) AS opened GROUP BY period
@@ -92,14 +96,13 @@ class FinanceQueries:
         month: str,
         first: int,
         after: str | None = None,
-        as_of: datetime | None = None,
+        as_of: AsOf | None = None,
     ) -> Page[JournalEntry]:
         """Return the entries dated in a month, by number. Raises BadCursor."""
         rows = self._rows(
             tenant_id,
             "SELECT {columns} FROM {journal} WHERE tenant = %(tenant)s AND period = %(month)s"
-            " AND number > %(after)s AND (%(as_of)s::timestamptz IS NULL"
-            " OR recorded_at <= %(as_of)s) ORDER BY number LIMIT %(limit)s",
+            " AND number > %(after)s AND {recorded} ORDER BY number LIMIT %(limit)s",
             {
                 "month": month,
                 "after": 0 if after is None else place("journal", 1, after)[0],
@@ -107,14 +110,13 @@ class FinanceQueries:
                 "limit": first + 1,
             },
             columns=JOURNAL.selected(),
+            recorded=recorded_by(as_of),
         )
         entries = [JOURNAL.row_of(row) for row in rows[:first]]
         end = cursor("journal", entries[-1].number) if entries else None
         return Page(entries, end, has_next=len(rows) > first)
 
-    def trial_balance(
-        self, tenant_id: str, month: str, as_of: datetime | None = None
-    ) -> list[Balance]:
+    def trial_balance(self, tenant_id: str, month: str, as_of: AsOf | None = None) -> list[Balance]:
         """Return the accounts with entries by the month's end, by currency, as in the chart."""
         rows = self._rows(
             tenant_id,
@@ -136,7 +138,7 @@ class FinanceQueries:
         tenant_id: str,
         months: tuple[str, str],
         currency: str,
-        as_of: datetime | None = None,
+        as_of: AsOf | None = None,
     ) -> list[LiabilityMonth]:
         """Return how contract liabilities moved in each month, the first and the last included."""
         asked = {"until": months[1], "currency": currency, "as_of": as_of}
@@ -151,6 +153,7 @@ class FinanceQueries:
             tenant_id,
             _FROM_OPENING,
             {**asked, "facts": [fact.key for fact in FACTS if fact.movement == "RECOGNITION"]},
+            recorded=recorded_by(as_of),
         )
         moved = [(period, fact, account, int(figure)) for period, fact, account, figure in sums]
         return liability_months_of(
@@ -166,6 +169,15 @@ class FinanceQueries:
         )
         return str(rows[0][0]) if rows else FIRST_CURRENCY
 
-    def _sums(self, as_of: datetime | None) -> Composable:
+    def _sums(self, as_of: AsOf | None) -> Composable:
         """Return the query of debits and credits by month, currency, fact and account."""
-        return self._location.query(_SUMS if as_of is None else _SUMS_AS_OF)
+        if as_of is None:
+            return self._location.query(_SUMS)
+        return self._location.query(_SUMS_AS_OF, recorded=recorded_by(as_of))
+
+
+def recorded_by(as_of: AsOf | None) -> Composable:
+    """Return the condition that entries of the journal were recorded by %(as_of)s."""
+    if as_of is None:
+        return SQL("true")
+    return SQL("position <= %(as_of)s" if isinstance(as_of, int) else "recorded_at <= %(as_of)s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -36,6 +37,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 @pytest.fixture
 def database(postgres: EmbeddedServer) -> Iterator[Login]:
     """An empty database, as the server's superuser."""
+    with empty_database(postgres) as login:
+        yield login
+
+
+@contextmanager
+def empty_database(postgres: EmbeddedServer) -> Iterator[Login]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with Login(dict(postgres.conninfo("postgres"))).connect(autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

@@ -10,6 +10,7 @@ import click
 from interfaces.cli import (
     catalog,
     configure,
+    export,
     failures,
     graphiql,
     migrate,
@@ -79,6 +80,7 @@ for command in (
     migrate.migrate,
     configure.configure,
     catalog.catalog,
+    export.export,
     graphiql.fetch_graphiql,
 ):
     cli.add_command(command)

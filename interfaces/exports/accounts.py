@@ -23,7 +23,7 @@ _BEANCOUNT_ROOTS = {
 OPENING = "equity:opening_balances"
 BEANCOUNT_OPENING = "Equity:Opening-balances"
 
-_UNSAFE = re.compile(r"[^\w .&/()-]|_(?=_)|  +")
+_UNSAFE = re.compile(r"[^\w .&/()-]")
 _NOT_BEANCOUNT = re.compile(r"[^A-Za-z0-9-]+")
 
 
@@ -40,6 +40,11 @@ class AccountNames:
     def name(self, key: str) -> str:
         mapped = self.mapping.get(key)
         return mapped[1] if mapped else key
+
+    def title(self, key: str) -> str:
+        """Return the name in words, as people read it."""
+        mapped = self.mapping.get(key)
+        return mapped[1] if mapped else BY_KEY[key].name
 
     def path(self, key: str) -> str:
         """Return the account as hledger and ledger write it: "liabilities:contract_liability"."""
@@ -60,4 +65,4 @@ class AccountNames:
 
 def _plain(name: str) -> str:
     """Return a name without what would end it: two blanks, tabs, colons, semicolons, brackets."""
-    return _UNSAFE.sub(" ", " ".join(name.split())).strip() or "unnamed"
+    return " ".join(_UNSAFE.sub(" ", name).split()) or "unnamed"

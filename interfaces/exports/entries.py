@@ -51,6 +51,7 @@ class ExportEntry:
     reverses: str | None = None
     position: int | None = None
     recorded_at: datetime | None = None
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

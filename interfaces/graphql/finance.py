@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from enum import Enum
 
@@ -21,12 +20,10 @@ from interfaces.graphql.inputs import said
 from interfaces.graphql.nodes import PageInfo, page_size
 from interfaces.graphql.scalars import ExactDecimal, InstantText, Long, exact
 from interfaces.graphql.times import optional_instant
+from interfaces.months import check_month, check_months
 from projections.finance_queries import FINANCE_MODELS
 from projections.pages import BadCursor
 from projections.queries import ReadModels
-
-MOST_MONTHS = 120
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 
 @strawberry.enum
@@ -176,23 +173,6 @@ class FinanceQueries:
             lambda: models.liability_months(tenant_id, (from_month, to_month), currency, at)
         )
         return [_rollforward_of(each, currency) for each in months]
-
-
-def check_month(text: str, field: str) -> None:
-    """Raises InvalidInput."""
-    if not _MONTH.fullmatch(text):
-        raise InvalidInput(field=field, reason="not a month such as 2026-01")
-
-
-def check_months(first: str, last: str) -> None:
-    """Raises InvalidInput: no months, not in order, more than are answered at once."""
-    check_month(first, "fromMonth")
-    check_month(last, "toMonth")
-    length = 12 * (int(last[:4]) - int(first[:4])) + int(last[5:]) - int(first[5:]) + 1
-    if length < 1:
-        raise InvalidInput(field="toMonth", reason="must not be before fromMonth")
-    if length > MOST_MONTHS:
-        raise InvalidInput(field="toMonth", reason=f"at most {MOST_MONTHS} months at once")
 
 
 def _rollforward_of(row: LiabilityMonth, currency: str) -> Rollforward:

@@ -15,6 +15,7 @@ from interfaces.graphql.commands import perform, perform_each, submit
 from interfaces.graphql.context import Info
 from interfaces.graphql.customer_mutations import CustomerMutations
 from interfaces.graphql.errors import bad_input
+from interfaces.graphql.exports import ExportMutations
 from interfaces.graphql.fields import answering, field
 from interfaces.graphql.inputs import (
     ZERO,
@@ -54,7 +55,13 @@ LARGEST_BATCH = 1_000
 
 
 @strawberry.type
-class Mutation(CatalogMutations, CustomerMutations, SpendMutations, InvoiceMutations):
+class Mutation(
+    CatalogMutations,
+    CustomerMutations,
+    SpendMutations,
+    InvoiceMutations,
+    ExportMutations,
+):
     @answering(DefineAssetResult)
     async def define_asset(self, info: Info, *, input: AssetInput) -> object:
         return await perform(info, input.command)

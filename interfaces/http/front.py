@@ -11,9 +11,10 @@ from starlette.types import Lifespan
 from application.caller import Caller
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.view import run, schema
-from interfaces.http import invoice_pdf, metrics_page, usage_ingest
+from interfaces.http import export_file, invoice_pdf, metrics_page, usage_ingest
 from interfaces.http.app import create_app
 from interfaces.http.asker import Asker
+from interfaces.http.export_file import ExportedFile
 from interfaces.http.gate import Gate, Passage
 from interfaces.http.health import CheckReadiness
 from interfaces.http.invoice_pdf import InvoicePdf
@@ -60,6 +61,7 @@ def ledger_app(
         more_routes=[
             Route(usage_ingest.PATH, UsageEndpoint(runtime, keyring)),
             Route(invoice_pdf.PATH, InvoicePdf(runtime, keyring).serve, methods=["GET"]),
+            Route(export_file.ROUTE, ExportedFile(runtime, keyring).serve, methods=["GET"]),
             metrics_route(runtime),
         ],
         observe=runtime.metrics.observe_request,

@@ -14,8 +14,8 @@ from tests.interfaces.cli.conftest import invoke
 
 COMMANDS = (
     "catalog",
-    "configure", "demo", "fetch-graphiql", "import-usage", "migrate", "rebuild", "replay", "run",
-    "serve",
+    "configure", "demo", "export", "fetch-graphiql", "import-usage", "migrate", "rebuild", "replay",
+    "run", "serve",
 )  # fmt: skip
 HEAVY = (
     "eventsourcing", "graphql", "msgspec", "psycopg", "pydantic", "rich", "starlette",

@@ -1,0 +1,122 @@
+"""Reports as sheets, each a function of its source; the journal is a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+
+from domain.revenue.facts import BY_KEY
+from interfaces.exports.entries import fixed
+from interfaces.exports.request import Report
+from interfaces.exports.sheets import Cell, Column, Sheet
+from interfaces.exports.source import Source
+
+Rows = Iterator[tuple[Cell, ...]]
+
+
+def trial_balance(source: Source) -> Sheet:
+    """A row an account with entries by the month's end; debits above zero, since inception."""
+
+    def rows() -> Rows:
+        for month in months_between(*source.months):
+            found = source.models.trial_balance(source.tenant_id, month, source.position)
+            for each in found:
+                figures = (each.opening, each.debit, each.credit, each.closing)
+                yield (
+                    month,
+                    each.account,
+                    source.names.code(each.account),
+                    source.names.title(each.account),
+                    each.currency,
+                    *(fixed(figure, each.currency) for figure in figures),
+                )
+
+    texts = ("period", "account", "account_code", "account_name", "currency")
+    return Sheet(_columns(texts, ("opening", "debit", "credit", "closing")), rows())
+
+
+def rollforward(source: Source) -> Sheet:
+    """A row a month and currency: what moved the contract liability, by cause."""
+
+    def rows() -> Rows:
+        asked = (source.tenant_id, source.months[1], source.position)
+        for currency in source.queries.liability_currencies(*asked):
+            for row in source.models.liability_months(
+                source.tenant_id, source.months, currency, source.position
+            ):
+                figures = (
+                    row.opening, row.billings, row.reversals, row.recognized,
+                    row.recognized_from_opening, row.breakage, row.refunds, 0,
+                    row.unclaimed_property, row.repayments, 0, row.transfers, 0, row.other,
+                    row.closing,
+                )  # fmt: skip
+                yield (row.period, currency, *(fixed(figure, currency) for figure in figures))
+
+    decimals = (
+        "opening", "billings", "reversals", "recognized", "recognized_from_opening", "breakage",
+        "refunds", "chargebacks", "unclaimed_property", "repayments", "deposits", "transfers",
+        "fx", "other", "closing",
+    )  # fmt: skip
+    return Sheet(_columns(("period", "currency"), decimals), rows())
+
+
+def revenue(source: Source) -> Sheet:
+    """A row a month, currency, product, meter and customer."""
+    accounts = ("revenue_usage", "revenue_ratable", "revenue_breakage", "revenue_concessions")
+
+    def rows() -> Rows:
+        lines = source.queries.earned(source.tenant_id, source.months, source.position)
+        for key, group in groupby(
+            lines, key=lambda x: (x.period, x.currency, x.product, x.meter, x.customer)
+        ):
+            gained = {line.account: line.amount for line in group}
+            yield (*key, *(fixed(gained.get(account, 0), key[1]) for account in accounts))
+
+    texts = ("period", "currency", "product", "meter", "customer")
+    return Sheet(_columns(texts, ("usage", "ratable", "breakage", "concessions")), rows())
+
+
+def late_entries(source: Source) -> Sheet:
+    """A row an entry of these months' service that is dated in a later one."""
+
+    def rows() -> Rows:
+        for entry, customer in source.queries.late_entries(
+            source.tenant_id, source.months, source.position
+        ):
+            amount = sum(amount for amount in entry.amounts if amount > 0)
+            yield (
+                entry.service_period, entry.period, entry.date, str(entry.number),
+                BY_KEY[entry.fact].title, customer, entry.charge_id, entry.grant_id,
+                entry.invoice_id, entry.currency, fixed(amount, entry.currency), entry.position,
+            )  # fmt: skip
+
+    columns = (
+        Column("service_period"), Column("period"), Column("date", "date"), Column("number"),
+        Column("description"), Column("customer"), Column("charge_id"), Column("grant_id"),
+        Column("invoice_id"), Column("currency"), Column("amount", "decimal"),
+        Column("position", "integer"),
+    )  # fmt: skip
+    return Sheet(columns, rows())
+
+
+SHEETS: dict[Report, Callable[[Source], Sheet]] = {
+    "TRIAL_BALANCE": trial_balance,
+    "ROLLFORWARD": rollforward,
+    "REVENUE": revenue,
+    "LATE_ENTRIES": late_entries,
+}
+
+
+def months_between(first: str, last: str) -> Iterator[str]:
+    """Yield each month, the first and the last included."""
+    year, month = int(first[:4]), int(first[5:])
+    while (text := f"{year:04d}-{month:02d}") <= last:
+        yield text
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+
+
+def _columns(texts: tuple[str, ...], decimals: tuple[str, ...]) -> tuple[Column, ...]:
+    return (
+        *(Column(name) for name in texts),
+        *(Column(name, "decimal") for name in decimals),
+    )

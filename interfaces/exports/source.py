@@ -1,0 +1,68 @@
+"""Where an export reads: one tenant's books up to one position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from domain.revenue.chart import CHART
+from interfaces.exports.accounts import AccountNames
+from interfaces.exports.entries import Balance, Chapter, Detail, ExportEntry
+from interfaces.exports.journal_entries import summaries, whole
+from projections.export_queries import AccountSum, ExportQueries
+from projections.queries import ReadModels
+
+_IN_CHART: dict[str, int] = {account.key: order for order, account in enumerate(CHART)}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """models, queries: of the read models, which have passed `position`."""
+
+    tenant_id: str
+    position: int
+    months: tuple[str, str]
+    models: ReadModels
+    queries: ExportQueries
+    names: AccountNames
+    functional_currency: str
+
+    def entries(self, detail: Detail) -> Iterator[ExportEntry]:
+        """Yield the journal of these months, by date and number."""
+        asked = (self.tenant_id, self.months, self.position)
+        if detail == "FULL":
+            return whole(self.queries.entries(*asked), self.functional_currency)
+        summed = self.queries.summed(*asked, detail)
+        return summaries(summed, detail, self.functional_currency)
+
+    def chapter(self, entries: Iterator[ExportEntry]) -> Chapter:
+        """Return the months with what they open and close at."""
+        first, last = self.months
+        opening = self.queries.sums_before(self.tenant_id, first, self.position)
+        closing = self.queries.sums_by_end_of(self.tenant_id, last, self.position)
+        return Chapter(
+            from_month=first,
+            to_month=last,
+            opens=first_day(first),
+            closes=day_after(last),
+            position=self.position,
+            opening=tuple(each for each in _balances(opening) if each.minor),
+            closing=_balances(closing),
+            entries=entries,
+        )
+
+
+def first_day(month: str) -> date:
+    return date(int(month[:4]), int(month[5:]), 1)
+
+
+def day_after(month: str) -> date:
+    """Return the first day after a month."""
+    year, number = int(month[:4]), int(month[5:])
+    return date(year + 1, 1, 1) if number == 12 else date(year, number + 1, 1)
+
+
+def _balances(sums: list[AccountSum]) -> tuple[Balance, ...]:
+    ordered = sorted(sums, key=lambda each: (each.currency, _IN_CHART[each.account]))
+    return tuple(Balance(each.account, each.currency, each.amount) for each in ordered)

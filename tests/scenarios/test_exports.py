@@ -1,0 +1,242 @@
+"""Exports through the running server: made, linked, fetched, and the same every time."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pyarrow import parquet
+
+from tests.scenarios.server import Client
+from tests.scenarios.test_journal import TRIAL_BALANCE, usd
+
+pytestmark = pytest.mark.storage
+
+EXPORT = """mutation ($report: ExportReport!, $format: ExportFormat!, $from: String!,
+  $to: String!, $detail: ExportDetail! = FULL, $position: Long) {
+  answer: export(report: $report, format: $format, fromMonth: $from, toMonth: $to,
+    detail: $detail, position: $position) {
+    __typename ... on ExportFile { url manifestUrl sha256 position rows }
+    ... on Problem { code message retryable } ... on InvalidInput { field } } }"""
+
+
+def export(client: Client, file_format: str = "CSV", report: str = "JOURNAL", **more: Any) -> Any:
+    asked = {"from": "2026-01", "to": "2026-02", **more}
+    return client.answer(EXPORT, report=report, format=file_format, **asked)
+
+
+def fetched(client: Client, file: dict[str, Any]) -> bytes:
+    """Return what the link gives, without a key; it must be what was said."""
+    assert file["__typename"] == "ExportFile", file
+    answer = httpx.get(client.url + file["url"])
+    assert answer.status_code == 200, answer.text
+    assert hashlib.sha256(answer.content).hexdigest() == file["sha256"]
+    return answer.content
+
+
+def table(body: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(body.decode(), newline="")))
+
+
+def clear(data_dir: Path) -> None:
+    """Remove the files that the server keeps for a day."""
+    for tenant in (data_dir / "exports").iterdir():
+        for kept in tenant.iterdir():
+            kept.unlink()
+
+
+@pytest.fixture
+def books(client: Client) -> Client:
+    """1 000 credits for $10.00 on 01-10; 300 burn then, 100 on 02-02, 50 late for January."""
+    client.grant("g1", "1000", paid=usd("10"))
+    client.charge("e1", "300")
+    client.advance("2026-02-02T10:00:00Z")
+    client.charge("e2", "100", meter="images")
+    client.charge("late", "50", occurredAt="2026-01-31T10:00:00Z")
+    return client
+
+
+def test_the_journal_as_csv(books: Client) -> None:
+    # when
+    file = export(books)
+    rows = table(fetched(books, file))
+    # then
+    assert int(file["rows"]) == len(rows) == 8
+    assert [
+        (row["number"], row["date"], row["account"], row["debit"], row["credit"]) for row in rows
+    ] == [
+        ("1", "2026-01-10", "cash", "10.00", "0.00"),
+        ("1", "2026-01-10", "contract_liability", "0.00", "10.00"),
+        ("2", "2026-01-10", "contract_liability", "3.00", "0.00"),
+        ("2", "2026-01-10", "revenue_usage", "0.00", "3.00"),
+        ("4", "2026-01-31", "contract_liability", "0.50", "0.00"),
+        ("4", "2026-01-31", "revenue_usage", "0.00", "0.50"),
+        ("3", "2026-02-02", "contract_liability", "1.00", "0.00"),
+        ("3", "2026-02-02", "revenue_usage", "0.00", "1.00"),
+    ]
+    assert (rows[2]["customer"], rows[2]["meter"], rows[2]["description"]) == (
+        "acme", "tokens", "Credits burn",
+    )  # fmt: skip
+    assert (rows[2]["recorded_at"], rows[2]["account_name"], rows[2]["account_code"]) == (
+        "2026-01-10T10:00:00Z", "Contract liability", "2000",
+    )  # fmt: skip
+    assert rows[0]["actor"]
+    manifest = httpx.get(books.url + file["manifestUrl"]).json()
+    assert manifest == {
+        "file": "journal-2026-01-to-2026-02.csv", "report": "JOURNAL", "format": "CSV",
+        "fromMonth": "2026-01", "toMonth": "2026-02", "detail": "FULL",
+        "position": int(file["position"]), "rows": 8, "bytes": len(fetched(books, file)),
+        "sha256": file["sha256"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "file_format", ["CSV", "PARQUET", "NETSUITE_CSV", "XERO_CSV", "HLEDGER", "LEDGER", "BEANCOUNT"]
+)
+def test_one_position_gives_one_file(books: Client, tmp_path: Path, file_format: str) -> None:
+    # given
+    first = export(books, file_format)
+    before = fetched(books, first)
+    # when the books go on, and the file is made again from where they were
+    books.charge("e3", "25")
+    later = export(books, file_format)
+    clear(tmp_path)
+    again = export(books, file_format, position=first["position"])
+    # then
+    assert (again["sha256"], again["position"]) == (first["sha256"], first["position"])
+    assert fetched(books, again) == before
+    assert later["sha256"] != first["sha256"]
+    # and who has only the link gets it made again
+    clear(tmp_path)
+    assert fetched(books, first) == before
+
+
+def test_parquet_has_exact_decimals(books: Client) -> None:
+    file = export(books, "PARQUET")
+    found = parquet.read_table(io.BytesIO(fetched(books, file)))
+    assert found.num_rows == 8
+    assert sum(found["debit"].to_pylist()) == Decimal("14.50")
+    assert found.schema.metadata[b"position"] == str(file["position"]).encode()
+    assert found["recorded_at"].to_pylist()[0].isoformat() == "2026-01-10T10:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "detail, numbers",
+    [
+        ("DAILY", ["D20260110USD", "D20260131USD", "D20260202USD"]),
+        ("MONTHLY", ["M202601USD", "M202602USD"]),
+    ],
+)
+def test_summaries_net_each_account(books: Client, detail: str, numbers: list[str]) -> None:
+    rows = table(fetched(books, export(books, detail=detail)))
+    assert list(dict.fromkeys(row["number"] for row in rows)) == numbers
+    sums: dict[str, Decimal] = {}
+    for row in rows:
+        moved = Decimal(row["debit"]) - Decimal(row["credit"])
+        sums[row["account"]] = sums.get(row["account"], Decimal(0)) + moved
+    assert sums == {
+        "cash": Decimal(10), "contract_liability": Decimal("-5.5"),
+        "revenue_usage": Decimal("-4.5"),
+    }  # fmt: skip
+
+
+def test_xero_takes_no_more_than_300_lines_a_file(client: Client) -> None:
+    client.grant("g1", "1000", paid=usd("10"))
+    for number in range(151):
+        client.charge(f"e{number}", "1")
+    file = export(client, "XERO_CSV")
+    archive = zipfile.ZipFile(io.BytesIO(fetched(client, file)))
+    texts = [archive.read(name).decode() for name in archive.namelist()]
+    assert archive.namelist() == [
+        "journal-2026-01-to-2026-02-xero-0001.csv", "journal-2026-01-to-2026-02-xero-0002.csv",
+    ]  # fmt: skip
+    assert [len(text.splitlines()) - 1 for text in texts] == [300, 4]
+    assert int(file["rows"]) == 304
+
+
+def test_reports_of_the_journal(books: Client) -> None:
+    # trial balance, the same as asked
+    rows = table(fetched(books, export(books, report="TRIAL_BALANCE")))
+    asked = books.ask(TRIAL_BALANCE, month="2026-02")["trialBalance"]
+    assert [
+        (row["account"], Decimal(row["opening"]), Decimal(row["closing"]))
+        for row in rows
+        if row["period"] == "2026-02"
+    ] == [(row["account"], Decimal(row["opening"]), Decimal(row["closing"])) for row in asked]
+    # rollforward
+    january, february = table(fetched(books, export(books, report="ROLLFORWARD")))
+    assert (january["billings"], january["recognized"], january["closing"]) == (
+        "10.00", "3.50", "6.50",
+    )  # fmt: skip
+    assert (february["opening"], february["recognized_from_opening"], february["closing"]) == (
+        "6.50", "1.00", "5.50",
+    )  # fmt: skip
+    # revenue
+    rows = table(fetched(books, export(books, report="REVENUE")))
+    assert [(row["period"], row["meter"], row["customer"], row["usage"]) for row in rows] == [
+        ("2026-01", "tokens", "acme", "3.50"),
+        ("2026-02", "images", "acme", "1.00"),
+    ]
+
+
+def test_who_may_fetch_a_file(books: Client) -> None:
+    file = export(books)
+    path, _, asked = file["url"].partition("?")
+    # the key opens it too, without a signature and without asking for it first
+    plain = books.http.get(
+        "/v1/exports/x",
+        params={
+            "report": "JOURNAL", "format": "CSV", "fromMonth": "2026-01", "toMonth": "2026-02",
+            "position": file["position"],
+        },
+    )  # fmt: skip
+    assert (plain.status_code, plain.content) == (200, fetched(books, file))
+    assert plain.headers["counterfoil-position"] == str(file["position"])
+    # nothing else does
+    assert httpx.get(f"{books.url}{path}").status_code == 401
+    assert httpx.get(f"{books.url}{path}?{asked}0").status_code == 403
+    moved = asked.replace("toMonth=2026-02", "toMonth=2026-03")
+    assert httpx.get(f"{books.url}{path}?{moved}").status_code == 403
+    # and what is asked must be meant
+    for wrong in ({"position": "1e9"}, {"report": "ALL"}, {"fromMonth": "2026-13"}, {}):
+        params = {
+            "report": "JOURNAL", "format": "CSV", "fromMonth": "2026-01", "toMonth": "2026-01",
+            **wrong,
+        }  # fmt: skip
+        answer = books.http.get("/v1/exports/x", params=params)
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
+
+
+@pytest.mark.parametrize(
+    "asked, field",
+    [
+        ({"from": "2026-2"}, "fromMonth"),
+        ({"to": "2026-00"}, "toMonth"),
+        ({"from": "2026-03"}, "toMonth"),
+        ({"from": "2006-01"}, "toMonth"),
+        ({"position": 0}, "position"),
+        ({"position": 10**12}, "position"),
+        ({"report": "REVENUE", "file_format": "BEANCOUNT"}, "format"),
+        ({"report": "TRIAL_BALANCE", "detail": "DAILY"}, "detail"),
+    ],
+)
+def test_a_bad_request_for_a_file(books: Client, asked: dict[str, Any], field: str) -> None:
+    refused = export(books, **asked)
+    assert (refused["__typename"], refused["code"], refused["field"]) == (
+        "InvalidInput", "INVALID_INPUT", field,
+    )  # fmt: skip
+
+
+def test_an_empty_month_is_a_file_as_well(client: Client) -> None:
+    for file_format in ("CSV", "PARQUET", "HLEDGER", "BEANCOUNT", "XERO_CSV"):
+        file = export(client, file_format)
+        assert int(file["rows"]) == 0
+        assert fetched(client, file)
