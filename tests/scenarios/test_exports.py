@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pyarrow import parquet
+from pyarrow import parquet  # type: ignore[import-untyped]
 
 from tests.scenarios.server import Client
 from tests.scenarios.test_journal import TRIAL_BALANCE, usd
