@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,7 @@ from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.invoice import Invoice
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import NotFound
+from domain.subscriptions.subscription import Subscription
 from domain.tenancy.tenant import Tenant
 from domain.usage.charge import HoldPointer, UsageCharge
 from domain.wallet.derived_budgets import BudgetPointer
@@ -154,19 +155,32 @@ class Reader:
     def budget_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, BudgetPointer]:
         return self._many(BudgetPointer, tenant_id, ids)
 
+    def subscriptions(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Subscription]:
+        return self._many(Subscription, tenant_id, ids)
+
     def wallets(self, tenant_id: str, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
         """Return the wallets that exist, with what has fallen due by the tenant's time."""
         with self._cursor(tenant_id) as cursor:
             found = self._streams.wallets(cursor, tenant_id, _ids(wallet_ids))
             at = self._now(cursor, tenant_id)
-        return {wallet_id: wallet.as_of(wallet.time(at)) for wallet_id, wallet in found.items()}
+        catalog = self._followed(tenant_id, found.values())
+        return {
+            wallet_id: wallet.as_of(wallet.time(at), catalog) for wallet_id, wallet in found.items()
+        }
 
     def wallet_as_of(self, tenant_id: str, wallet_id: str, at: datetime) -> Wallet | None:
         """Return a wallet as recorded by `at`, with what had fallen due by then."""
         with self._cursor(tenant_id) as cursor:
             found = self._streams.wallets(cursor, tenant_id, _ids([wallet_id]), at)
         wallet = found.get(wallet_id)
-        return wallet.as_of(at) if wallet is not None else None
+        if wallet is None:
+            return None
+        return wallet.as_of(at, self._followed(tenant_id, [wallet]))
+
+    def _followed(self, tenant_id: str, wallets: Iterable[Wallet]) -> Catalog | None:
+        """Return the catalogue, where subscriptions of these wallets follow it."""
+        followed = any(wallet.enrolments for wallet in wallets)
+        return self.catalog(tenant_id) if followed else None
 
     def events(
         self,

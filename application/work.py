@@ -444,9 +444,11 @@ class Work:
         return wallet
 
     def _fall_due(self, wallet: Wallet) -> None:
-        if wallet.due:
-            at = wallet.time(self.now)
-            wallet.fall_due(at, at)
+        if not wallet.due:
+            return
+        at = wallet.time(self.now)
+        if wallet.due[0][0] <= at:
+            wallet.fall_due(at, at, self.catalog if wallet.enrolments else None)
 
     def derived_budgets(
         self, wallet: Wallet, subject: str | None, *, dry: bool = False

@@ -52,12 +52,22 @@ def price_id(tenant: str, product: str, version: int, key: str) -> str:
     return derived_id("price", tenant, product, str(version), key)
 
 
+def override_id(subscription: str, key: str) -> str:
+    """Of the price that was agreed with one customer."""
+    return derived_id("override", subscription, key)
+
+
 def asset_id(tenant: str, key: str) -> str:
     return derived_id("asset", tenant, key)
 
 
 def charge_id(tenant: str, source: str, event_id: str) -> str:
     return derived_id("charge", tenant, source, event_id)
+
+
+def subscription_id(tenant: str, key: str) -> str:
+    """Of the subscription that is made under the idempotency key `key`."""
+    return derived_id("subscription", tenant, key)
 
 
 def hold_id(tenant: str, charge: str) -> str:

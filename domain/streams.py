@@ -15,6 +15,8 @@ from domain.invoicing.numbers import NumberTaken
 from domain.invoicing.seller import SellerSet
 from domain.money.asset import AssetDefined, ExchangeRateSet
 from domain.revenue import accounting, period
+from domain.subscriptions import events as subscriptions
+from domain.subscriptions.wallet_events import SubscriptionMoved
 from domain.tenancy.tenant import (
     BudgetTemplateRemoved,
     BudgetTemplateSet,
@@ -63,6 +65,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     wallet.LimitSet,
     wallet.ModeChanged,
     wallet.TimezoneSet,
+    SubscriptionMoved,
     wallet.WalletFrozen,
     wallet.WalletUnfrozen,
     spend_events.BudgetSet,
@@ -93,6 +96,20 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     period.PeriodClosed,
     period.PeriodCloseFailed,
     period.PeriodReopened,
+    grants.GrantPlanRevoked,
+    grants.GrantRolledOver,
+    subscriptions.SubscriptionCreated,
+    subscriptions.CycleStarted,
+    subscriptions.PeriodStarted,
+    subscriptions.FeesAccrued,
+    subscriptions.PlanChanged,
+    subscriptions.ChangeScheduled,
+    subscriptions.OverridesSet,
+    subscriptions.SubscriptionPaused,
+    subscriptions.SubscriptionResumed,
+    subscriptions.CancellationScheduled,
+    subscriptions.SubscriptionCanceled,
+    subscriptions.SubscriptionEnded,
     usage.ChargeSettled,
     usage.ChargeObserved,
     usage.ChargeAuthorized,

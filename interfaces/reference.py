@@ -36,6 +36,7 @@ _STREAMS = {
     "bundle": "a purchase: the grants that share its price",
     "accounting": "a tenant's accounting policies, functional currency and names for accounts",
     "period": "an accounting month: the days that ended in it, and its close",
+    "subscription": "a subscription, with its cycles, their fees and credits",
     "charge": "the life of a usage charge, or of the authorisation before it",
     "hold": "where a hold is kept",
     "seller": "who sells, as documents show it",

@@ -13,6 +13,7 @@ from projections.journal import Journal
 from projections.margins import Margins
 from projections.read_model import ReadModel
 from projections.statement import Statement
+from projections.subscriptions import Subscriptions
 from projections.tables import Location
 from projections.unbilled import UnbilledModel
 
@@ -26,6 +27,7 @@ READ_MODELS: tuple[type[ReadModel[Any]], ...] = (
     Margins,
     Invoices,
     UnbilledModel,
+    Subscriptions,
 )
 
 

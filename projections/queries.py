@@ -32,7 +32,9 @@ from projections.wallets import wallet_of
 Transaction = Callable[[str], AbstractContextManager[Connection]]
 UsageGroup = Literal["CUSTOMER", "METER", "SUBJECT", "PROPERTY"]
 
-LISTED_MODELS = ("balances", "budgets", "customers", "charges", "statement", "invoices")
+LISTED_MODELS = (
+    "balances", "budgets", "customers", "charges", "statement", "invoices", "subscriptions",
+)  # fmt: skip
 MOST_USAGE_POINTS = 50_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -192,11 +194,24 @@ class ReadModels(HoldQueries, SpendQueries, FinanceQueries, InvoiceQueries):
                 UNION ALL
                 SELECT wallet_id, expires_at FROM {holds}
                 WHERE tenant = %(tenant)s AND status = 'OPEN' AND expires_at <= %(until)s
+                UNION ALL
+                SELECT wallet_id, due_at FROM {subscriptions}
+                WHERE tenant = %(tenant)s AND due_at <= %(until)s
             ) AS due GROUP BY wallet_id ORDER BY min(due_at), wallet_id LIMIT %(limit)s
             """,
             {"until": until, "limit": limit},
         )
         return [wallet_id for (wallet_id,) in rows]
+
+    def subscription_ids(self, tenant_id: str, wallet_id: str) -> list[str]:
+        """Return a wallet's subscriptions, newest first."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT subscription_id::text FROM {subscriptions}"
+            " WHERE tenant = %(tenant)s AND wallet_id = %(wallet)s ORDER BY position DESC",
+            {"wallet": wallet_id},
+        )
+        return [subscription_id for (subscription_id,) in rows]
 
     # Series
 

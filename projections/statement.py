@@ -219,7 +219,8 @@ def _lapse(state: State, tenant: str, position: int, event: GrantLapsed) -> None
 def _revoke(state: State, tenant: str, position: int, event: GrantRevoked) -> None:
     place = _place(tenant, position, event)
     was = state.state_of(event.grant_id)
-    if event.units and was == _USABLE:
+    # What rolls over is left of a grant that has just ended.
+    if event.units and (was == _USABLE or event.cause == "ROLLOVER"):
         description = _REVOKED[event.cause]
         _write(state, place, "REVOCATION", -event.units, description, grant_id=event.grant_id)
     if event.ends is not None:

@@ -24,6 +24,7 @@ from projections.balances import (
     HoldRow,
 )
 from projections.database import Connection
+from projections.subscriptions import subscribed
 from projections.tables import Location
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -56,6 +57,7 @@ def wallet_of(
         ),
         (tenant, wallet_id),
     )
+    enrolments, allotments = subscribed(connection, location, tenant, wallet_id)
     state = WalletState(
         rows[0].customer_id,
         cast(WalletMode, rows[0].mode),
@@ -63,6 +65,8 @@ def wallet_of(
         tuple(_account_state(account, open_grants) for account in accounts),
         tuple(_open_hold(HOLDS.row_of(hold)) for hold in holds),
         "UTC",
+        enrolments=enrolments,
+        allotments=allotments,
     )
     return Wallet.restored(wallet_id, 1, _LONG_AGO, state)
 

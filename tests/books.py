@@ -32,6 +32,7 @@ from application.storage.wallets import WalletCache
 from application.work import AssetRegistry, Batch, Work
 from domain import identity
 from domain.aggregate import Event
+from domain.catalog.catalog import Catalog
 from domain.grants.grant import CreditGrant
 from domain.money.asset import Asset
 from domain.money.decimals import decimal_of
@@ -193,7 +194,8 @@ class Books:
         customer_id = identity.customer_id(self.tenant_id, external_id)
         wallet = Wallet.fold(self.log.stream(identity.wallet_id(self.tenant_id, customer_id)))
         assert wallet is not None
-        return wallet.as_of(wallet.time(self.clock.at))
+        catalog = Catalog.fold(self.log.stream(identity.catalog_id(self.tenant_id)))
+        return wallet.as_of(wallet.time(self.clock.at), catalog)
 
     def account(self, asset: str = "CREDIT") -> Account:
         return self.wallet().accounts[asset]

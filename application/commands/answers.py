@@ -101,6 +101,12 @@ class BudgetTemplateAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionAnswer:
+    subscription_id: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MeterAnswer:
     meter: Meter
 
@@ -129,5 +135,6 @@ Answer = (
     | AssetAnswer
     | AdjustmentAnswer
     | ClockAnswer
+    | SubscriptionAnswer
     | WholeAnswer
 )

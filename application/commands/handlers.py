@@ -21,9 +21,11 @@ from application.commands import (
     refunds,
     requests,
     spend_requests,
+    subscriptions,
     tenancy,
     usage,
 )
+from application.commands import subscription_requests as plans
 from application.commands.answers import Answer
 from application.work import Work
 from domain import identity
@@ -43,6 +45,12 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     requests.VoidGrant: grants.void_grant,
     requests.RefundGrant: grants.refund_grant,
     requests.ExtendGrant: grants.extend_grant,
+    plans.Subscribe: subscriptions.subscribe,
+    plans.ChangeSubscription: subscriptions.change_subscription,
+    plans.SetOverrides: subscriptions.set_overrides,
+    plans.PauseSubscription: subscriptions.pause_subscription,
+    plans.ResumeSubscription: subscriptions.resume_subscription,
+    plans.CancelSubscription: subscriptions.cancel_subscription,
     requests.AdjustWallet: adjustments.adjust_wallet,
     requests.RecordUsage: usage.record_usage,
     requests.AuthorizeUsage: holds.authorize_usage,

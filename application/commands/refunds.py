@@ -63,11 +63,45 @@ def refund_charge(work: Work, command: RefundCharge) -> ChargeAnswer:
     wallet = work.wallet_by_id(charge.wallet_id)
     # Its hold may have lapsed just now.
     charge = work.required(UsageCharge, charge.id, "charge")
-    units, parts = _parts(charge, asset, stated_units)
     at = wallet.time(work.now)
+    give_back(
+        work,
+        wallet,
+        charge,
+        asset,
+        stated_units,
+        at,
+        key=command.idempotency_key,
+        compensate=command.compensate,
+        private=private,
+    )
+    claimed = Claimed(
+        claim_id, 1, at, REFUND, command.idempotency_key, content, {"charge": charge.id}, private
+    )
+    create(Claim, claimed, work.log)
+    return ChargeAnswer(charge)
+
+
+def give_back(
+    work: Work,
+    wallet: Wallet,
+    charge: UsageCharge,
+    asset: Asset,
+    stated_units: int | None,
+    at: datetime,
+    *,
+    key: str,
+    compensate: bool,
+    private: dict[str, str],
+) -> None:
+    """Give so much of a charge back, None for all that remains; `key` names this giving.
+
+    Raises as refund_charge, before its first event.
+    """
+    units, parts = _parts(charge, asset, stated_units)
     forgiven, repaid = _overage(work, wallet, charge, parts)
     returned = merged(repaid, parts.allocations)
-    returns = _returns(work, wallet, charge, returned, command.compensate, at)
+    returns = _returns(work, wallet, charge, returned, compensate, at)
 
     # Nothing may fail from here on.
     lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
@@ -76,7 +110,7 @@ def refund_charge(work: Work, command: RefundCharge) -> ChargeAnswer:
     for grant_id in returns.lapsing:
         wallet.lapse_return(charge.asset, grant_id, at)
     compensated = tuple(
-        _compensate(work, wallet, asset, charge, grant, part, command.idempotency_key, at)
+        _compensate(work, wallet, asset, charge, grant, part, key, at)
         for grant, part in returns.compensating
     )
     charge.record(
@@ -98,11 +132,6 @@ def refund_charge(work: Work, command: RefundCharge) -> ChargeAnswer:
             private,
         )
     )
-    claimed = Claimed(
-        claim_id, 1, at, REFUND, command.idempotency_key, content, {"charge": charge.id}, private
-    )
-    create(Claim, claimed, work.log)
-    return ChargeAnswer(charge)
 
 
 def _parts(charge: UsageCharge, asset: Asset, stated_units: int | None) -> tuple[int, RefundParts]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from application.commands import checks, spend_requests
 from application.commands.catalog_requests import CatalogCommand
 from application.commands.invoice_requests import InvoiceCommand
+from application.commands.subscription_requests import SubscriptionCommand
 from domain.grants.events import GrantPayment, GrantSource, Recognition
 from domain.money.decimals import canonical
 from domain.refusals import InvalidInput
@@ -474,4 +475,5 @@ Command = (
     | spend_requests.SetBudgetTemplate
     | spend_requests.RemoveBudgetTemplate
     | spend_requests.SetEventMaximum
+    | SubscriptionCommand
 )

@@ -58,14 +58,18 @@ class CostBasis:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a grant comes from. kind: ISSUED by the command; ADJUSTMENT, for `reason`;
-    REFUND of `units` of `charge_id` that `grant_id` had paid.
+    REFUND of `units` of `charge_id` that `grant_id` had paid; INCLUDED with `product_key` in
+    the subscription's `cycle`; ROLLOVER of `units` that were left of `grant_id`.
     """
 
-    kind: Literal["ISSUED", "ADJUSTMENT", "REFUND"]
+    kind: Literal["ISSUED", "ADJUSTMENT", "REFUND", "INCLUDED", "ROLLOVER"]
     reason: str | None = None
     charge_id: str | None = None
     grant_id: str | None = None
     units: int | None = None
+    subscription_id: str | None = None
+    product_key: str | None = None
+    cycle: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +267,38 @@ class GrantCompensated(GrantEvent):
     units: int
     by_grant_id: str
     charge_id: str
+    figures: Figures
+
+    def apply(self, aggregate: CreditGrant) -> None:
+        aggregate.figures = self.figures
+
+
+@dataclass(frozen=True)
+class GrantPlanRevoked(GrantEvent):
+    """The plan that included it changed or ended: unused `units` are revoked. `ends`: what a
+    hold still gives back is revoked as well.
+    """
+
+    TOPIC: ClassVar[str] = "grant.plan_revoked"
+    units: int
+    ends: bool
+    figures: Figures
+
+    def apply(self, aggregate: CreditGrant) -> None:
+        aggregate.figures = self.figures
+        if self.ends:
+            aggregate.status = "VOIDED"
+        elif not aggregate.left_units:
+            aggregate.status = "EXHAUSTED"
+
+
+@dataclass(frozen=True)
+class GrantRolledOver(GrantEvent):
+    """What was left at its end went on in another grant."""
+
+    TOPIC: ClassVar[str] = "grant.rolled_over"
+    units: int
+    into_grant_id: str
     figures: Figures
 
     def apply(self, aggregate: CreditGrant) -> None:

@@ -47,6 +47,13 @@ class CreditGrant(Aggregate):
     lapsed: bool = False
     claim_kept: bool = False
 
+    @property
+    def left_units(self) -> int:
+        """What its last figures say is neither burned, expired nor revoked."""
+        figures = self.figures
+        gone_units = figures.burned_units + figures.expired_units + figures.revoked_units
+        return self.issued.amount_units - gone_units
+
     def live(self, verb: str) -> None:
         """Raise InvalidState unless the grant can still change."""
         state = "EXPIRED" if self.lapsed and self.status == "ACTIVE" else self.status

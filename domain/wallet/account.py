@@ -15,8 +15,9 @@ from domain.wallet.events import GrantReturn, GrantTerms, Part, Range
 Scope = tuple[str, ...] | None
 DueKey = tuple[datetime, int, str, str]
 
-# At one instant holds lapse, then grants expire, then grants become effective.
-HOLD_LAPSES, GRANT_EXPIRES, GRANT_BECOMES_EFFECTIVE = 0, 1, 2
+# At one instant holds lapse, grants expire, grants become effective, then cycles begin (what
+# rolls over, fees, included credits).
+HOLD_LAPSES, GRANT_EXPIRES, GRANT_BECOMES_EFFECTIVE, SUBSCRIPTION_TURNS = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +295,7 @@ class Account:
         self._unschedule(grant)
         grant.remaining_units -= units
         grant.stream_version += 1
-        if not grant.held_units:
+        if not grant.remaining_units:
             self._dismiss(grant)
 
     def _move(self, grant: OpenGrant, remaining_units: int, held_units: int) -> None:

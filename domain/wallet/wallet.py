@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.aggregate import Aggregate
+from domain.aggregate import Aggregate, Event
+from domain.catalog.catalog import Catalog
 from domain.grants.events import (
     Figures,
     GrantActivated,
@@ -20,15 +21,20 @@ from domain.grants.events import (
     GrantExpired,
     GrantRepaidOverage,
     GrantReturnRevoked,
+    GrantRolledOver,
 )
 from domain.identity import derived_id
 from domain.money.asset import Asset
 from domain.refusals import InsufficientFunds, InvalidState
+from domain.subscriptions.allotments import Allotment
+from domain.subscriptions.enrolment import Enrolment
+from domain.subscriptions.rolling import turn_at
 from domain.usage.events import AuthorizationReleased
 from domain.wallet import overage
 from domain.wallet.account import (
     GRANT_EXPIRES,
     HOLD_LAPSES,
+    SUBSCRIPTION_TURNS,
     Account,
     AccountState,
     DueKey,
@@ -80,6 +86,8 @@ from domain.wallet.spend_events import (
 )
 from domain.wallet.windows import BudgetPeriod, Window, window_of
 
+MOST_ENDED = 20  # subscriptions that are over, which late usage may still belong to
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
@@ -106,6 +114,8 @@ class WalletState:
     holds: tuple[OpenHold, ...]
     timezone: str
     budgets: BudgetsState = NO_BUDGETS
+    enrolments: tuple[Enrolment, ...] = ()
+    allotments: tuple[Allotment, ...] = ()
 
 
 class _Tally:
@@ -136,6 +146,8 @@ class Wallet(Aggregate):
     holds: dict[str, OpenHold]
     budgets: Budgets
     counted: dict[str, DerivedBudget]
+    enrolments: dict[str, Enrolment]
+    allotments: tuple[Allotment, ...]
     due: list[DueKey]
     _tally: _Tally | None
 
@@ -150,6 +162,8 @@ class Wallet(Aggregate):
         self.holds = {}
         self.budgets = Budgets()
         self.counted = {}
+        self.enrolments = {}
+        self.allotments = ()
         self.due = []
         self._tally = None
 
@@ -224,16 +238,34 @@ class Wallet(Aggregate):
         del self.holds[hold.hold_id]
         del self.due[bisect_left(self.due, hold.due_key())]
 
+    def enrol(self, enrolment: Enrolment, allotments: tuple[Allotment, ...]) -> None:
+        before = self.enrolments.get(enrolment.subscription_id)
+        if before is not None and before.due_at is not None:
+            del self.due[bisect_left(self.due, _turn_key(before, before.due_at))]
+        self.enrolments[enrolment.subscription_id] = enrolment
+        if enrolment.due_at is not None:
+            insort(self.due, _turn_key(enrolment, enrolment.due_at))
+        self.allotments = allotments
+        ended = [each for each in self.enrolments.values() if each.ended_at is not None]
+        for each in ended[:-MOST_ENDED]:
+            del self.enrolments[each.subscription_id]
+
     # Time
 
     def time(self, now: datetime) -> datetime:
         """Return the time of a decision: never before the stream's last event."""
         return max(now, self.recorded_at)
 
-    def fall_due(self, until: datetime, recorded_at: datetime | None = None) -> None:
+    def fall_due(
+        self,
+        until: datetime,
+        recorded_at: datetime | None = None,
+        catalog: Catalog | None = None,
+    ) -> None:
         """Write what fell due by `until`, in order of its time.
 
-        recorded_at: when it is written; None: each at its due time (a test clock).
+        recorded_at: when it is written; None: each at its due time (a test clock). catalog:
+        of what subscriptions follow; None: they stay with the version they have.
         """
         while self.due and self.due[0][0] <= until:
             due_at, what, asset, subject_id = self.due[0]
@@ -241,7 +273,12 @@ class Wallet(Aggregate):
             if what == HOLD_LAPSES:
                 self._lapse_hold(subject_id, due_at, at)
             elif what == GRANT_EXPIRES:
-                self._expire(asset, subject_id, due_at, at)
+                if any(each.rolls(subject_id, due_at) for each in self.enrolments.values()):
+                    del self.due[0]  # the turn of its subscription follows at this instant
+                else:
+                    self._expire(asset, subject_id, due_at, at)
+            elif what == SUBSCRIPTION_TURNS:
+                turn_at(self, self.enrolments[subject_id], due_at, at, catalog)
             else:
                 self._make_effective(asset, subject_id, due_at, at)
 
@@ -277,6 +314,24 @@ class Wallet(Aggregate):
                 grant_id, grant.stream_version, at, units, grant.held_units, due_at, figures(grant)
             )
         )
+
+    def lapse_excess(self, asset: str, grant_id: str, units: int, at: datetime) -> None:
+        """Let a part of a grant lapse that ends, where the rest of it rolls over."""
+        grant = self.accounts[asset].grants[grant_id]
+        due_at = grant.terms.expires_at
+        assert due_at is not None
+        self.record(GrantLapsed(self.id, self.next_version(), at, asset, grant_id, units, due_at))
+        self.also(
+            GrantExpired(
+                grant_id, grant.stream_version, at, units, grant.held_units, due_at, figures(grant)
+            )
+        )
+
+    def roll_over(self, asset: str, grant_id: str, units: int, into: str, at: datetime) -> None:
+        """Take what rolls over off a grant that has ended; the caller credits it anew."""
+        grant = self.accounts[asset].grants[grant_id]
+        after = self.revoke(asset, grant_id, units, "ROLLOVER", None, at)
+        self.also(GrantRolledOver(grant_id, grant.stream_version, at, units, into, after))
 
     def _make_effective(self, asset: str, grant_id: str, due_at: datetime, at: datetime) -> None:
         grant = self.accounts[asset].grants[grant_id]
@@ -896,7 +951,17 @@ class Wallet(Aggregate):
         if self.frozen:
             self.record(WalletUnfrozen(self.id, self.next_version(), at))
 
+    # Subscriptions
+
+    def usage_units(self, subscription_id: str, currency: str) -> int:  # noqa: ARG002
+        """Return what usage priced by a subscription cost in its running cycle."""
+        return 0
+
     # Writing
+
+    def also(self, event: Event) -> None:
+        """State an event of another stream that this wallet's lock guards."""
+        self._pending_events.append(event)
 
     @property
     def waiting(self) -> bool:
@@ -1072,6 +1137,8 @@ class Wallet(Aggregate):
             tuple(self.holds.values()),
             self.timezone,
             self.budgets.state(),
+            tuple(self.enrolments.values()),
+            self.allotments,
         )
 
     @classmethod
@@ -1102,16 +1169,35 @@ class Wallet(Aggregate):
             )
             if not hold.shadow:
                 wallet.budgets.hold(hold.asset, hold.subject, hold.held_units)
+        for enrolment in state.enrolments:
+            wallet.enrol(enrolment, state.allotments)
+        wallet.allotments = state.allotments
         return wallet
 
-    def as_of(self, at: datetime) -> Wallet:
+    def copied(self) -> Wallet:
+        """Return a copy to decide upon and throw away."""
+        self.seal()
+        copy = Wallet.restored(self.id, self.version, self.recorded_at, self.state())
+        copy.write_to([])
+        return copy
+
+    @property
+    def pending_events(self) -> list[Any]:
+        """What was decided and is not committed, in order; shared by a unit of work."""
+        return self._pending_events
+
+    def as_of(self, at: datetime, catalog: Catalog | None = None) -> Wallet:
         """Return the wallet with what falls due by `at`, writing nothing."""
         if not self.due or self.due[0][0] > at:
             return self
         later = Wallet.restored(self.id, self.version, self.recorded_at, self.state())
         later.write_to([])
-        later.fall_due(at)
+        later.fall_due(at, catalog=catalog)
         return later
+
+
+def _turn_key(enrolment: Enrolment, due_at: datetime) -> DueKey:
+    return (due_at, SUBSCRIPTION_TURNS, "", enrolment.subscription_id)
 
 
 def figures(grant: OpenGrant) -> Figures:

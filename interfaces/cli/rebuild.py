@@ -12,7 +12,7 @@ from interfaces.cli.progress import progress_bar
 # Written out: --help loads nothing heavy. A test holds it to the read models there are.
 NAMES = (
     "balances", "budgets", "charges", "customers", "invoices", "journal", "margins", "statement",
-    "unbilled",
+    "subscriptions", "unbilled",
 )  # fmt: skip
 
 

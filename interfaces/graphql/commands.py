@@ -17,6 +17,7 @@ from interfaces.graphql.budgets import Budget, BudgetTemplate, budget_of, templa
 from interfaces.graphql.catalog import Meter, Product, meter_of, product_of
 from interfaces.graphql.charges import UsageCharge, charge_of
 from interfaces.graphql.context import Info, RequestContext
+from interfaces.graphql.customer_subscriptions import CustomerSubscription, load_subscription
 from interfaces.graphql.customers import Customer, load_customer
 from interfaces.graphql.grants import CreditGrant, load_grant
 from interfaces.graphql.holds import Hold, hold_of
@@ -44,6 +45,7 @@ Shown = (
     | Invoice
     | CreditNote
     | Seller
+    | CustomerSubscription
     | Meter
     | Product
 )
@@ -136,6 +138,9 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
             return asset_of(_made(await context.loaders.asset(answer.key)))
         case answers.AdjustmentAnswer():
             return adjustment_of(answer, await context.loaders.scale(answer.asset))
+        case answers.SubscriptionAnswer():
+            subscription_id, replayed = answer.subscription_id, answer.replayed
+            return _made(await load_subscription(context, subscription_id, replayed=replayed))
         case answers.ClockAnswer():
             raise AssertionError("the clock answers with a time of its own")
         case whole:

@@ -24,6 +24,7 @@ from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.invoice import Invoice
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.money.currencies import CURRENCY_SCALE, EXPONENTS
+from domain.subscriptions.subscription import Subscription
 from domain.usage.charge import HoldPointer, UsageCharge
 from domain.wallet.derived_budgets import BudgetPointer
 from domain.wallet.wallet import Wallet
@@ -83,6 +84,10 @@ class Loaders:
     @cached_property
     def credit_notes(self) -> DataLoader[str, CreditNote | None]:
         return self._batched(self._reader.credit_notes)
+
+    @cached_property
+    def subscriptions(self) -> DataLoader[str, Subscription | None]:
+        return self._batched(self._reader.subscriptions)
 
     @cached_property
     def custom_assets(self) -> DataLoader[str, CustomAsset | None]:

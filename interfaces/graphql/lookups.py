@@ -17,6 +17,7 @@ from interfaces.graphql.budgets import load_budget
 from interfaces.graphql.catalog import load_catalog_node
 from interfaces.graphql.charges import load_charge
 from interfaces.graphql.context import RequestContext
+from interfaces.graphql.customer_subscriptions import load_subscription
 from interfaces.graphql.customers import load_customer
 from interfaces.graphql.grants import load_grant
 from interfaces.graphql.holds import load_hold
@@ -89,4 +90,5 @@ _LOADS: dict[str, Any] = {
     "invoice": load_invoice,
     "credit_note": load_credit_note,
     "budget": load_budget,
+    "subscription": load_subscription,
 }

@@ -14,6 +14,7 @@ from interfaces.graphql.catalog_fields import CatalogMutations
 from interfaces.graphql.commands import perform, perform_each, submit
 from interfaces.graphql.context import Info
 from interfaces.graphql.customer_mutations import CustomerMutations
+from interfaces.graphql.customer_subscription_fields import SubscriptionMutations
 from interfaces.graphql.errors import bad_input
 from interfaces.graphql.exports import ExportMutations
 from interfaces.graphql.fields import answering, field
@@ -61,6 +62,7 @@ class Mutation(
     SpendMutations,
     InvoiceMutations,
     ExportMutations,
+    SubscriptionMutations,
 ):
     @answering(DefineAssetResult)
     async def define_asset(self, info: Info, *, input: AssetInput) -> object:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from application.commands.catalog_requests import DraftProductVersion, PublishProductVersion
 from application.commands.requests import (
     AdjustWallet,
     ConfigureTenant,
     ExtendGrant,
     ExtendHold,
     FreezeWallet,
+    IssueGrant,
     Money,
     RecordGrantPayment,
     RecordUsage,
@@ -23,7 +25,16 @@ from application.commands.requests import (
     VoidGrant,
 )
 from application.commands.spend_requests import SetBudgetTemplate
+from application.commands.subscription_requests import (
+    CancelSubscription,
+    ChangeSubscription,
+    PauseSubscription,
+    ResumeSubscription,
+    SetOverrides,
+    Subscribe,
+)
 from domain.refusals import InsufficientFunds
+from tests.plans import flat, included, seat
 from tests.projections.documents import tell_documents
 from tests.projections.shop import Shop
 
@@ -39,6 +50,7 @@ def tell(shop: Shop) -> None:
     settings(shop)
     spend_control(shop)
     on_account(shop)
+    subscribed(shop)
     tell_documents(shop)
 
 
@@ -214,3 +226,38 @@ def on_account(shop: Shop) -> None:
     shop.do(SetExchangeRate("CREDIT", "USD", "0.01"))
     grant = shop.grant(customer, "50", "PAID", payment="DUE")
     shop.do(RecordGrantPayment(grant, "wire-grant"))
+
+
+def subscribed(shop: Shop) -> None:
+    """Plans whose credits roll over, changed, paused and ended; fees from wallet and by invoice."""
+    rolling = included("100", rollover=True, rollover_limit="50")
+    shop.do(
+        DraftProductVersion("basic", (flat("20"), seat("3", in_advance=False)), includes=(rolling,))
+    )
+    shop.do(DraftProductVersion("pro", (flat("50"),), includes=(included("1000"),)))
+    shop.do(PublishProductVersion("basic", 1))
+    shop.do(PublishProductVersion("pro", 1))
+    customer, by_invoice = shop.customer("HYBRID"), shop.customer()
+    shop.do(IssueGrant(shop.key("grant"), customer, "USD", "30", "PROMOTIONAL"))
+    first = shop.do(Subscribe("story", customer, "basic", quantity=2)).subscription_id
+    shop.do(Subscribe("invoiced", by_invoice, "basic", collection="INVOICE"))
+    shop.charge(customer, "30")
+    shop.wait(days=40)
+    shop.run_due_work(customer)
+    shop.run_due_work(by_invoice)
+    shop.do(ChangeSubscription(first, "basic", quantity=5))
+    shop.do(SetOverrides(first, (flat("15"),)))
+    shop.do(ChangeSubscription(first, "pro", includes="CARRY"))
+    shop.charge(customer, "30")
+    shop.do(PauseSubscription(first))
+    shop.wait(days=3)
+    shop.do(ResumeSubscription(first))
+    shop.do(ChangeSubscription(first, "basic", at_cycle_end=True))
+    shop.wait(days=40)
+    shop.run_due_work(customer)
+    shop.do(CancelSubscription(first))
+    shop.wait(days=40)
+    shop.run_due_work(customer)
+    again = shop.do(Subscribe("again", customer, "pro")).subscription_id
+    shop.wait(days=1)
+    shop.do(CancelSubscription(again, at_cycle_end=False))

@@ -18,6 +18,7 @@ from application.commands.requests import (
     SetWalletMode,
     VoidGrant,
 )
+from domain.subscriptions.wallet_events import SubscriptionMoved
 from domain.wallet.wallet import Wallet
 from projections.balances import (
     ACCOUNTS,
@@ -29,6 +30,8 @@ from projections.balances import (
 )
 from projections.charges import CHARGES
 from projections.customers import CUSTOMERS
+from projections.log import Recorded
+from projections.subscriptions import Subscriptions
 from projections.tables import Location
 from projections.wallets import wallet_of
 from tests.projections.shop import C, Shop
@@ -242,18 +245,23 @@ def test_the_tables_give_the_wallet_back_as_of_any_time_to_come(told_shop: Shop)
     begin, compared = 0, 0
     while engine.step() is not None:
         end = engine.positions()["balances"]
-        for topic, state, stream, version in told_shop.rows(
-            "SELECT topic, state, originator_id::text, originator_version FROM ledger_00.events"
-            " WHERE starts_with(topic, 'wallet.') AND notification_id > %s"
+        moved: list[Recorded] = []
+        for position, topic, state, stream, version in told_shop.rows(
+            "SELECT notification_id, topic, state, originator_id::text, originator_version"
+            " FROM ledger_00.events WHERE starts_with(topic, 'wallet.') AND notification_id > %s"
             " AND notification_id <= %s ORDER BY notification_id",
             begin, end,
         ):  # fmt: skip
             event = decode(topic, state, stream, version)
+            if isinstance(event, SubscriptionMoved):
+                moved.append(Recorded(position, told_shop.tenant, event))
             if stream in wallets:
                 event.mutate(wallets[stream])
             else:
                 wallets[stream] = Wallet.begin(event)
         begin = end
+        with told_shop.proj.connection() as connection:
+            Subscriptions(LIVE).apply(connection, moved)
         for wallet_id, wallet in wallets.items():
             with told_shop.app.transaction(told_shop.tenant) as connection:
                 told = wallet_of(connection, LIVE, told_shop.tenant, wallet_id)

@@ -15,6 +15,7 @@ from projections.log import LogReader
 from projections.margins import Margins
 from projections.read_model import ReadModel
 from projections.statement import Statement
+from projections.subscriptions import Subscriptions
 from projections.tables import Location
 from tests.projections.shop import Shop
 
@@ -122,3 +123,7 @@ class TestStatement(ReadModelContract):
 
 class TestMargins(ReadModelContract):
     model_class: ClassVar[type[ReadModel[Any]]] = Margins
+
+
+class TestSubscriptions(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = Subscriptions
