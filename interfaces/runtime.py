@@ -135,7 +135,7 @@ class Runtime:
         self.engine = ProjectionEngine(
             proj,
             EventCodec().decode,
-            read_models(FIRST_SHARD.schema),
+            read_models(FIRST_SHARD.schema, self.settings.rollup_properties),
             told=_log_stop,
         )
         self.engine.on_resumed.append(

@@ -22,18 +22,20 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "COUNTERFOIL_"
 SECRET_BYTES = 32
 SHORTEST_KEY, LONGEST_KEY = 16, 256
 DEFAULT_PORT = 8000
+MOST_ROLLUP_PROPERTIES = 8
 
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
 _HTTP_URL = re.compile(r"https?://[\x21-\x7e]+", re.ASCII)
+_NOT_A_NAME = re.compile(r"[\x00-\x1f\x7f]|.{201}")
 _SERVICE_LINK = re.compile(r"(tcp|udp)://", re.ASCII)
 
 
@@ -95,6 +97,21 @@ def _directory(value: Path) -> Path:
 def _http_url(value: str) -> str:
     if not _HTTP_URL.fullmatch(value):
         raise ValueError("must be the address of a collector, such as http://collector:4318")
+    return value
+
+
+def _listed(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+
+
+def _rolled_up(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(value) > MOST_ROLLUP_PROPERTIES or any(map(_NOT_A_NAME.search, value)):
+        raise ValueError(
+            f"must be at most {MOST_ROLLUP_PROPERTIES} names, of up to 200 printable characters, "
+            "with commas between"
+        )
     return value
 
 
@@ -173,6 +190,14 @@ class Settings(BaseSettings):
         ge=0,
         le=65_535,
         description="The port that `serve` listens on; 0 takes a free one.",
+    )
+    rollup_properties: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_rolled_up)
+    ] = Field(
+        default=(),
+        description="Properties of usage events by which sums of usage are kept, so that "
+        "usageSeries by them is fast: model,region; at most 8. Holds for tenants that have no "
+        "charge yet, for others from the next `counterfoil rebuild charges` on.",
     )
     metrics_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
         default=None,

@@ -1,14 +1,15 @@
-"""Read model `charges`: usage charges and authorisations.
+"""Read model `charges`: usage charges and authorisations, and the sums of their usage.
 
-Table: charges. Events: ChargeSettled, ChargeObserved, ChargeAuthorized, ChargeCaptured,
-AuthorizationReleased, ChargeRefunded; the wallet's never. Units are the asset's smallest, of
-a cost its currency's. `position` is where the charge settled, so that a captured hold
-stands with its time; `forgiven` is what refunds took of overage still owed.
+Tables: charges, and those of usage_rollups. Events: ChargeSettled, ChargeObserved,
+ChargeAuthorized, ChargeCaptured, AuthorizationReleased, ChargeRefunded; the wallet's never.
+Units are the asset's smallest, of a cost its currency's. `position` is where the charge
+settled, so that a captured hold stands with its time; `forgiven` is what refunds took of
+overage still owed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -28,7 +29,13 @@ from domain.wallet.events import Range
 from projections.database import Connection
 from projections.log import Recorded
 from projections.read_model import ReadModel
-from projections.tables import Table
+from projections.tables import Location, Table
+from projections.usage_rollups import (
+    ROLLUP_PROPERTIES,
+    USAGE_ROLLUPS,
+    RollupChanges,
+    kept_by,
+)
 
 
 @dataclass(slots=True)
@@ -64,7 +71,14 @@ CHARGES = Table(
     " decimal units text time time json",
 )
 
-State = dict[str, ChargeRow]
+
+class State(dict[str, ChargeRow]):
+    """Charges by their ids; `rollups`: what the batch changes in the sums of usage."""
+
+    def __init__(self, charges: Iterable[ChargeRow], rollups: RollupChanges) -> None:
+        super().__init__((charge.charge_id, charge) for charge in charges)
+        self.rollups = rollups
+        rollups.take_out(self.values())
 
 
 def _opened(
@@ -152,7 +166,18 @@ _LATER_EVENTS = (ChargeCaptured, AuthorizationReleased, ChargeRefunded)
 class Charges(ReadModel[State]):
     name = "charges"
     events: ClassVar[tuple[type[Event], ...]] = tuple(_FOLD)
-    tables: ClassVar[tuple[Table[Any], ...]] = (CHARGES,)
+    tables: ClassVar[tuple[Table[Any], ...]] = (CHARGES, USAGE_ROLLUPS, ROLLUP_PROPERTIES)
+    terms: ClassVar[tuple[Table[Any], ...]] = (ROLLUP_PROPERTIES,)
+
+    def __init__(
+        self, location: Location, name: str | None = None, rolled_up: Sequence[str] = ()
+    ) -> None:
+        """rolled_up: the properties by which sums of usage are kept, once folded from zero."""
+        super().__init__(location, name)
+        self._rolled_up = tuple(rolled_up)
+
+    def beside(self, location: Location, name: str) -> Charges:
+        return Charges(location, name, self._rolled_up)
 
     def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
         later = {
@@ -160,7 +185,9 @@ class Charges(ReadModel[State]):
             for _, tenant, event in batch
             if isinstance(event, _LATER_EVENTS)
         }
-        return {row.charge_id: row for row in CHARGES.load(connection, self.location, later)}
+        tenants = dict.fromkeys(tenant for _, tenant, _ in batch)
+        rollups = RollupChanges(kept_by(connection, self.location, tenants, self._rolled_up))
+        return State(CHARGES.load(connection, self.location, later), rollups)
 
     @staticmethod
     def fold(state: State, batch: Sequence[Recorded]) -> None:
@@ -170,3 +197,5 @@ class Charges(ReadModel[State]):
     def save(self, connection: Connection, state: State) -> None:
         # In the order of the key, so that neighbours in the index are written together.
         CHARGES.upsert(connection, self.location, [state[charge_id] for charge_id in sorted(state)])
+        state.rollups.put_in(state.values())
+        state.rollups.save(connection, self.location)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from projections.balances import Balances
@@ -31,6 +32,13 @@ READ_MODELS: tuple[type[ReadModel[Any]], ...] = (
 )
 
 
-def read_models(schema: str = "ledger_00") -> list[ReadModel[Any]]:
-    """Return every read model on the tables of a shard."""
-    return [model(Location(schema)) for model in READ_MODELS]
+def read_models(schema: str = "ledger_00", rolled_up: Sequence[str] = ()) -> list[ReadModel[Any]]:
+    """Return every read model on the tables of a shard.
+
+    rolled_up: the properties of usage events by which sums are kept.
+    """
+    location = Location(schema)
+    return [
+        Charges(location, rolled_up=rolled_up) if model is Charges else model(location)
+        for model in READ_MODELS
+    ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from projections.series import Bucket, TooManyPoints, ends_of
 from projections.spend_queries import SpendQueries
 from projections.statement import StatementKind
 from projections.tables import Location
+from projections.usage_rollups import ALL_CHARGES, NO_USAGE, series_query, whole_quarters
 from projections.wallets import wallet_of
 
 Transaction = Callable[[str], AbstractContextManager[Connection]]
@@ -47,6 +48,7 @@ _GROUPS = {
     "SUBJECT": SQL("subject"),
     "PROPERTY": SQL("properties ->> %(property)s::text"),
 }
+_ROLLED_UP_GROUPS: dict[UsageGroup, SQL] = {"PROPERTY": SQL("value")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,21 +269,21 @@ class ReadModels(HoldQueries, SpendQueries, FinanceQueries, InvoiceQueries):
         property: whose values to group by. Groups are ids of customers, meters, subjects or
         values of the property as text; None where an event said none. Raises TooManyPoints.
         """
-        where, parameters = _conditions(wanted)
-        rows = self._rows(
-            tenant_id,
-            "SELECT date_trunc(%(bucket)s, occurred_at, 'UTC'), {group}, count(*),"
-            " trim_scale(coalesce(sum(quantity), 0))::text, sum(amount)::text, asset"
-            " FROM {charges} WHERE {where}"
-            " AND occurred_at >= %(from)s AND occurred_at < %(to)s"
-            " GROUP BY 1, 2, asset ORDER BY 1, asset, 2 LIMIT %(limit)s",
-            {
-                **parameters, "from": frm, "to": to, "property": property,
-                "bucket": bucket.lower(), "limit": MOST_USAGE_POINTS + 1,
-            },
-            group=_GROUPS[by],
-            where=where,
-        )  # fmt: skip
+        frm = max(frm, wanted.occurred_from or frm)
+        to = max(frm, min(to, wanted.occurred_to or to))
+        where, parameters = _conditions(replace(wanted, occurred_from=None, occurred_to=None))
+        whole = (to, to) if wanted.status in NO_USAGE else whole_quarters(frm, to)
+        with self._transaction(tenant_id) as connection:
+            groups = _GROUPS[by], _ROLLED_UP_GROUPS.get(by, _GROUPS[by])
+            rows = connection.execute(
+                series_query(self._location, where, *groups),
+                {
+                    **parameters, "tenant": tenant_id, "from": frm, "to": to,
+                    "whole_from": whole[0], "whole_to": whole[1], "property": property,
+                    "rolled_up": property if by == "PROPERTY" else ALL_CHARGES,
+                    "bucket": bucket.lower(), "limit": MOST_USAGE_POINTS + 1,
+                },
+            ).fetchall()  # fmt: skip
         if len(rows) > MOST_USAGE_POINTS:
             raise TooManyPoints(f"more than {MOST_USAGE_POINTS} points: a longer bucket, or less")
         return [

@@ -17,6 +17,7 @@ State = TypeVar("State")
 class ReadModel(ABC, Generic[State]):
     """Tables that are a fold of the log and nothing else.
 
+    `terms`: those of its tables that say by what terms it is folded; a replay takes them over.
     `location`: of the tables that are read, or of copies that are folded beside them.
     `name` is that of its position.
     """
@@ -24,6 +25,7 @@ class ReadModel(ABC, Generic[State]):
     name: str
     events: ClassVar[tuple[type[Event], ...]]
     tables: ClassVar[tuple[Table[Any], ...]]
+    terms: ClassVar[tuple[Table[Any], ...]] = ()
 
     def __init__(self, location: Location, name: str | None = None) -> None:
         self.location = location

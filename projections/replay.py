@@ -229,6 +229,13 @@ def _scratch_tables(
                 key=SQL(", ").join(map(Identifier, table.key)),
             )
         )
+    for model in read_models:
+        for table in model.terms:
+            connection.execute(
+                SQL("INSERT INTO {} SELECT * FROM {}").format(
+                    _SCRATCH.table(table.name), live.table(table.name)
+                )
+            )
     connection.commit()
     try:
         yield

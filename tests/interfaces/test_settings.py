@@ -43,6 +43,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "PG_VERSION": "16",
         "METRICS_KEY": "a-key-of-16-chars",
         "OTLP_ENDPOINT": "http://collector:4318",
+        "ROLLUP_PROPERTIES": "model, region",
         "HOST": "::1",
         "PORT": "0",
         "LOG_URL": "postgresql://log@db/ledger",
@@ -62,6 +63,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert settings.test_clock == datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
     assert settings.log_level == "warning"
     assert (settings.pg_version, settings.host, settings.port) == (16, "::1", 0)
+    assert settings.rollup_properties == ("model", "region")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         ("SANDBOX", "perhaps", "valid boolean"),
         ("LOG_LEVEL", "chatty", "'debug', 'info', 'warning' or 'error'"),
         ("PG_VERSION", "17", "16 or 18"),
+        ("ROLLUP_PROPERTIES", "a,b,c,d,e,f,g,h,i", "must be at most 8 names"),
         ("PORT", "65536", "less than or equal to 65535"),
         ("PORT", "http", "valid integer"),
     ],

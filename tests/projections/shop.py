@@ -105,6 +105,10 @@ class Shop:
                 raise outcome.error
         return outcomes[-1].answer
 
+    def try_(self, command: Command) -> None:
+        """Send a command that may be refused."""
+        self.ledger.execute(self.caller, [command])
+
     def wait(self, **time: float) -> datetime:
         self.clock.at += timedelta(**time)
         return self.clock.at
