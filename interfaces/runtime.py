@@ -42,6 +42,7 @@ from projections.queries import LISTED_MODELS, ReadModels, Transaction
 from projections.stops import Stopped
 
 DATABASE = "counterfoil"
+ROLE_PASSWORDS = "database roles"
 FIRST_TENANT = "default"
 READ_MODEL_MIGRATIONS = Path(__file__).parent.parent / "projections" / "migrations"
 MIGRATIONS = (LOG_MIGRATIONS, READ_MODEL_MIGRATIONS)
@@ -193,7 +194,7 @@ class Runtime:
                 roles[role] = Login.of(url.get_secret_value())  # type: ignore[index]
             return roles
         progress("migrating")
-        secret = derived_secret(server_secret(settings), "database roles")
+        secret = derived_secret(server_secret(settings), ROLE_PASSWORDS)
         logins = prepare_roles(admin, secret)
         migrate(logins["owner"], role_names(admin.database), MIGRATIONS)
         self.owner = logins["owner"]

@@ -70,7 +70,7 @@ def migrate(
     with owner.connect(autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtextextended('counterfoil', 1))")
         _prepare(connection, roles, shard)
-        done = _history(connection, shard)
+        done = history(connection, shard)
         for migration in migrations(folders):
             if migration.name in done:
                 if done[migration.name] != migration.digest:
@@ -90,8 +90,7 @@ def pending(
     connection: Connection, folders: Sequence[Path], shard: Shard = FIRST_SHARD
 ) -> list[str]:
     """Return the migrations that were not applied yet: all, where there never was a ledger."""
-    found = connection.execute("SELECT to_regclass('counterfoil.migrations')").fetchone()
-    done = _history(connection, shard) if found != (None,) else {}
+    done = history(connection, shard) if is_ledger(connection) else {}
     return [migration.name for migration in migrations(folders) if migration.name not in done]
 
 
@@ -123,7 +122,14 @@ def _prepare(connection: Connection, roles: Mapping[Role, str], shard: Shard) ->
         )
 
 
-def _history(connection: Connection, shard: Shard) -> dict[str, str]:
+def is_ledger(connection: Connection) -> bool:
+    """Return whether a ledger was ever made in this database."""
+    found = connection.execute("SELECT to_regclass('counterfoil.migrations')").fetchone()
+    return found != (None,)
+
+
+def history(connection: Connection, shard: Shard) -> dict[str, str]:
+    """Return the digests of the migrations that were applied, by their names."""
     rows = connection.execute(
         "SELECT name, sha256 FROM counterfoil.migrations WHERE shard = %s", (shard.schema,)
     )

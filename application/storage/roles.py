@@ -48,6 +48,13 @@ def prepare_roles(admin: Login, secret: bytes) -> dict[Role, Login]:
             f"({error.diag.message_primary}): run `counterfoil migrate --print-sql` as a "
             "superuser, then set COUNTERFOIL_LOG_URL, COUNTERFOIL_APP_URL and COUNTERFOIL_PROJ_URL"
         ) from error
+    return role_logins(admin, secret)
+
+
+def role_logins(admin: Login, secret: bytes) -> dict[Role, Login]:
+    """Return each role's login, made or not."""
+    names = role_names(admin.database)
+    passwords = _passwords(secret, names)
     return {role: admin.as_user(names[role], passwords[role]) for role in ROLES}
 
 

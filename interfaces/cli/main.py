@@ -10,6 +10,7 @@ import click
 from interfaces.cli import (
     catalog,
     configure,
+    doctor,
     export,
     failures,
     graphiql,
@@ -81,6 +82,7 @@ for command in (
     configure.configure,
     catalog.catalog,
     export.export,
+    doctor.doctor,
     graphiql.fetch_graphiql,
 ):
     cli.add_command(command)
