@@ -84,6 +84,12 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self._cache_bytes = Gauge(
+            "counterfoil_wallet_cache_bytes",
+            "Memory of the wallets that the writer keeps, as estimated.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._holds_placed = Counter("counterfoil_holds_placed", "Holds placed.", registry=registry)
         self._holds_lapsed = Counter(
             "counterfoil_holds_lapsed", "Holds that lapsed without a capture.", registry=registry
@@ -198,6 +204,7 @@ class Metrics:
         self._cache_lookups.labels("hit").inc(max(0, hits - self._seen_hits))
         self._cache_lookups.labels("miss").inc(max(0, misses - self._seen_misses))
         self._seen_hits, self._seen_misses = hits, misses
+        self._cache_bytes.set(cache.bytes)
 
 
 class _DatabaseCollector(Collector):

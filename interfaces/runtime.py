@@ -26,6 +26,7 @@ from application.storage.migrate import LOG_MIGRATIONS, MigrationsPending, migra
 from application.storage.recorder import LedgerDatastore, LedgerRecorder, Rows
 from application.storage.roles import check_isolation, prepare_roles, role_names
 from application.storage.shard import FIRST_SHARD
+from application.storage.wallets import MIB, WalletCache
 from application.tenants import open_tenant
 from application.wallet_feed import WalletFeed
 from domain import identity
@@ -142,7 +143,8 @@ class Runtime:
         self.engine.on_resumed.append(
             lambda name: logger.info("projection goes on again", projection=name)
         )
-        self.ledger = Ledger(recorder, self.clock)
+        cache = WalletCache(self.settings.wallet_cache_mb * MIB)
+        self.ledger = Ledger(recorder, self.clock, cache=cache)
         self.feed = WalletFeed(proj)
         self.ledger.on_commit += [self._acknowledged.note, self.feed.tell]
         self.feed.on_folded.append(self.engine.arrivals.hear)

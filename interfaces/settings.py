@@ -191,6 +191,15 @@ class Settings(BaseSettings):
         le=65_535,
         description="The port that `serve` listens on; 0 takes a free one.",
     )
+    wallet_cache_mb: int = Field(
+        default=512,
+        ge=0,
+        le=1_000_000,
+        description="Memory for wallets that are kept for the next command, in MiB, of each "
+        "process that answers requests. A wallet takes some 4 KB and 1 KB more a live grant, open "
+        "hold or budget; one that is not kept is read from the log, which is slower and as right. "
+        "0: none are kept.",
+    )
     rollup_properties: Annotated[
         tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_rolled_up)
     ] = Field(

@@ -7,17 +7,28 @@ from collections.abc import Iterable
 
 from domain.wallet.wallet import Wallet
 
-# A grant or hold is some 1.5 KB of memory, an empty wallet some 4 KB.
-_WALLET_WEIGHT = 3
+MIB = 1024 * 1024
+DEFAULT_BYTES = 512 * MIB
+
+# What CPython 3.11 takes on 64 bits, with ids and keys; a test holds them to what is measured.
+_WALLET_BYTES = 2_000
+_ACCOUNT_BYTES = 1_600
+_GRANT_BYTES = 1_100
+_HOLD_BYTES = 1_400
+_BUDGET_BYTES = 900
+_RANGE_BYTES = 150
 
 
 class WalletCache:
-    """The most recently used wallets, bounded by the open grants and holds in them."""
+    """The most recently used wallets, within so many bytes of memory, as estimated.
 
-    def __init__(self, capacity: int = 500_000) -> None:
-        self._capacity = capacity
-        self._weight = 0
+    With 0 bytes none is kept. Used by one thread; figures may be read by any.
+    """
+
+    def __init__(self, most_bytes: int = DEFAULT_BYTES) -> None:
+        self.most_bytes = most_bytes
         self._wallets: OrderedDict[str, tuple[Wallet, int]] = OrderedDict()
+        self.bytes = 0
         self.hits = 0
         self.misses = 0
 
@@ -37,21 +48,24 @@ class WalletCache:
         kept = self._wallets
         for wallet in wallets:
             before = kept.pop(wallet.id, None)
-            weight = _weight(wallet)
-            kept[wallet.id] = (wallet, weight)
-            self._weight += weight - (before[1] if before is not None else 0)
-        while self._weight > self._capacity and self._wallets:
-            _, (_, weight) = self._wallets.popitem(last=False)
-            self._weight -= weight
+            size = estimated_bytes(wallet)
+            kept[wallet.id] = (wallet, size)
+            self.bytes += size - (before[1] if before is not None else 0)
+        while self.bytes > self.most_bytes and kept:
+            _, (_, size) = kept.popitem(last=False)
+            self.bytes -= size
 
     def drop(self, wallet_id: str) -> None:
         entry = self._wallets.pop(wallet_id, None)
         if entry is not None:
-            self._weight -= entry[1]
+            self.bytes -= entry[1]
 
 
-def _weight(wallet: Wallet) -> int:
-    weight = _WALLET_WEIGHT + len(wallet.holds)
+def estimated_bytes(wallet: Wallet) -> int:
+    """Return what a wallet takes in memory, from how many things are in it alone."""
+    size = _WALLET_BYTES + _HOLD_BYTES * len(wallet.holds)
+    size += _BUDGET_BYTES * len(wallet.budgets.by_id)
     for account in wallet.accounts.values():
-        weight += len(account.grants)
-    return weight
+        size += _ACCOUNT_BYTES + _GRANT_BYTES * len(account.grants)
+        size += _RANGE_BYTES * (len(account.owed) + len(account.invoiced))
+    return size

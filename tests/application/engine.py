@@ -23,6 +23,7 @@ from application.storage.database import Login, Pool, Role
 from application.storage.migrate import migrate
 from application.storage.recorder import LedgerDatastore, LedgerRecorder
 from application.storage.roles import prepare_roles, role_names
+from application.storage.wallets import WalletCache
 from application.tenants import open_tenant
 from domain import identity
 from domain.wallet.wallet import Wallet
@@ -41,13 +42,19 @@ def prepared(database: Login) -> dict[Role, Login]:
 class Engine:
     """One writer, and a reader, as one server has them."""
 
-    def __init__(self, logins: dict[Role, Login], clock: Clock, tenant: str = "default") -> None:
+    def __init__(
+        self,
+        logins: dict[Role, Login],
+        clock: Clock,
+        tenant: str = "default",
+        cache: WalletCache | None = None,
+    ) -> None:
         self.datastore = LedgerDatastore(logins["log"])
         self.recorder = LedgerRecorder(self.datastore)
         self.clock = clock
         self.tenant_id = open_tenant(self.recorder, tenant, clock.now())
         self.caller = Caller(self.tenant_id, "test", "request")
-        self.ledger = Ledger(self.recorder, clock)
+        self.ledger = Ledger(self.recorder, clock, cache=cache)
         self.pool = Pool(logins["app"], "app", 4)
         self.reader = Reader(self.pool, clock)
 
@@ -108,9 +115,12 @@ def usage(event_id: str, amount: str = "1", customer: str = "acme", **more: Any)
 
 @contextmanager
 def running(
-    logins: dict[Role, Login], clock: Clock | None = None, tenant: str = "default"
+    logins: dict[Role, Login],
+    clock: Clock | None = None,
+    tenant: str = "default",
+    cache: WalletCache | None = None,
 ) -> Iterator[Engine]:
-    engine = Engine(logins, clock or SystemClock(), tenant)
+    engine = Engine(logins, clock or SystemClock(), tenant, cache)
     engine.start()
     try:
         yield engine

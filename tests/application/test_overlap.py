@@ -79,7 +79,7 @@ def test_the_next_batch_is_decided_meanwhile_and_answered_after_its_own_commit(
     answered: list[bool] = []
 
     def slow(append: Append, rows: Rows, relied_on: Any) -> list[int]:
-        if ledger.cache._capacity:
+        if ledger.cache.most_bytes:
             assert decided.acquire(timeout=20)
             assert decided.acquire(timeout=20)
         answered.append(any(future.done() for future in sent))

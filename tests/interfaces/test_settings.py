@@ -44,6 +44,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "METRICS_KEY": "a-key-of-16-chars",
         "OTLP_ENDPOINT": "http://collector:4318",
         "ROLLUP_PROPERTIES": "model, region",
+        "WALLET_CACHE_MB": "64",
         "HOST": "::1",
         "PORT": "0",
         "LOG_URL": "postgresql://log@db/ledger",
@@ -64,6 +65,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert settings.log_level == "warning"
     assert (settings.pg_version, settings.host, settings.port) == (16, "::1", 0)
     assert settings.rollup_properties == ("model", "region")
+    assert settings.wallet_cache_mb == 64
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""The wallet cache: bounded by memory, the least recently used goes first."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from datetime import timedelta
+
+import pytest
+
+from application.commands.requests import (
+    AuthorizeUsage,
+    Command,
+    IssueGrant,
+    Money,
+    RecordUsage,
+    SetOverageLimit,
+)
+from application.commands.spend_requests import SetBudget
+from application.storage.wallets import WalletCache, estimated_bytes
+from domain import identity
+from domain.wallet.wallet import Wallet
+from tests.books import START, Books
+
+COPIES = 30
+
+
+def grant(number: int) -> Command:
+    return IssueGrant(
+        f"g{number}", "ext:acme", "CREDIT", "10", "PAID", paid=Money("10", "USD"),
+        expires_at=START + timedelta(days=1 + number),
+    )  # fmt: skip
+
+
+def hold(number: int) -> Command:
+    return AuthorizeUsage(
+        f"h{number}", "ext:acme", "tokens", amount="0.01", asset="CREDIT", subject=f"a/b-{number}"
+    )
+
+
+def budget(number: int) -> Command:
+    return SetBudget("ext:acme", f"team/agent-{number}", "CREDIT", "5", "DAY")
+
+
+def wallet_with(*commands: Command) -> tuple[Books, str]:
+    books = Books()
+    books.customer("acme")
+    for command in commands:
+        books.do(command)
+    return books, identity.wallet_id(books.tenant_id, identity.customer_id(books.tenant_id, "acme"))
+
+
+def folded(books: Books, wallet_id: str) -> Wallet:
+    wallet = books.log.wallets(books.tenant_id, [wallet_id])[wallet_id]
+    wallet.write_to([])
+    return wallet
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [],
+        [grant(0)],
+        [grant(number) for number in range(100)],
+        [grant(0), *(hold(number) for number in range(100))],
+        [budget(number) for number in range(100)],
+    ],
+    ids=["empty", "a grant", "grants", "holds", "budgets"],
+)
+def test_the_estimate_is_what_a_wallet_takes(commands: list[Command]) -> None:
+    # given
+    books, wallet_id = wallet_with(*commands)
+    folded(books, wallet_id)
+    gc.collect()
+    # when
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        wallets = [folded(books, wallet_id) for _ in range(COPIES)]
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # then never less, and not twice as much
+    taken = (after - before) / COPIES
+    assert taken <= estimated_bytes(wallets[0]) <= 2 * taken
+
+
+def test_overage_counts_too() -> None:
+    limited = [SetOverageLimit("ext:acme", "CREDIT", "1000")]
+    used = RecordUsage("u1", "ext:acme", "tokens", amount="1", asset="CREDIT")
+    none = folded(*wallet_with(*limited))
+    some = folded(*wallet_with(*limited, used))
+    assert estimated_bytes(some) > estimated_bytes(none)
+
+
+def test_the_least_recently_used_make_room() -> None:
+    # given
+    wallets = [Wallet.restored(f"w{n}", 1, START, _empty().state()) for n in range(4)]
+    size = estimated_bytes(wallets[0])
+    cache = WalletCache(3 * size)
+    cache.keep(wallets[:3])
+    cache.keep(wallets[:1])
+    # when
+    cache.keep(wallets[3:])
+    # then
+    assert [cache.get(f"w{n}") is not None for n in range(4)] == [True, False, True, True]
+    assert (len(cache), cache.bytes) == (3, 3 * size)
+    cache.drop("w0")
+    cache.drop("w0")
+    assert (len(cache), cache.bytes) == (2, 2 * size)
+
+
+def test_a_wallet_that_grew_is_weighed_anew() -> None:
+    # given
+    books, wallet_id = wallet_with()
+    cache = WalletCache(100_000)
+    cache.keep([folded(books, wallet_id)])
+    small = cache.bytes
+    # when
+    for number in range(20):
+        books.do(grant(number))
+    cache.keep([folded(books, wallet_id)])
+    # then
+    assert len(cache) == 1
+    assert cache.bytes > small + 20 * 1_000
+
+
+def _empty() -> Wallet:
+    return folded(*wallet_with())
