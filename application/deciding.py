@@ -20,7 +20,7 @@ from psycopg_pool import PoolTimeout
 
 from application.clock import Clock
 from application.codec import EventCodec
-from application.commands.handlers import HANDLERS, own_stream
+from application.commands.handlers import decide, own_stream
 from application.commands.requests import AuthorizeUsage, Command, RecordUsage
 from application.errors import NotASandbox
 from application.outcomes import Decision, Item
@@ -192,10 +192,9 @@ class Decider:
     def _decision(
         self, batch: Batch, work: Work, command: Command, items: Sequence[Item]
     ) -> Decision:
-        handler = HANDLERS[type(command)]
         written = batch.written
         try:
-            answer = handler(work, command)
+            answer = decide(work, command)
         except Refusal:
             if batch.looked_up:
                 raise
@@ -204,7 +203,7 @@ class Decider:
                 return answer
         # It may be a replay, or decided upon an old version.
         self._look_up(batch, items)
-        return handler(work, command)
+        return decide(work, command)
 
     def _prefetch(self, batch: Batch, items: Sequence[Item]) -> None:
         by_tenant: dict[str, list[str]] = {}

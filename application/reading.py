@@ -34,6 +34,7 @@ from domain.subscriptions.subscription import Subscription
 from domain.tenancy.tenant import Tenant
 from domain.usage.charge import HoldPointer, UsageCharge
 from domain.wallet.derived_budgets import BudgetPointer
+from domain.wallet.top_up import TopUp
 from domain.wallet.wallet import Wallet
 
 A = TypeVar("A", bound=Aggregate)
@@ -157,6 +158,9 @@ class Reader:
 
     def subscriptions(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Subscription]:
         return self._many(Subscription, tenant_id, ids)
+
+    def top_ups(self, tenant_id: str, ids: Sequence[str]) -> dict[str, TopUp]:
+        return self._many(TopUp, tenant_id, ids)
 
     def wallets(self, tenant_id: str, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
         """Return the wallets that exist, with what has fallen due by the tenant's time."""

@@ -30,6 +30,7 @@ from domain import identity
 from domain.aggregate import Aggregate, Event
 from domain.catalog.catalog import Catalog
 from domain.money.asset import Asset, CustomAsset, currency
+from domain.money.exchange import Quote, quote
 from domain.refusals import NotFound
 from domain.tenancy.tenant import Tenant
 from domain.wallet.derived_budgets import DerivedBudget
@@ -370,12 +371,13 @@ class Batch:
 class Work:
     """A batch, as one command of one caller sees it."""
 
-    __slots__ = ("batch", "caller", "tenant_id")
+    __slots__ = ("batch", "caller", "tenant_id", "watched")
 
     def __init__(self, batch: Batch, caller: Caller) -> None:
         self.batch = batch
         self.caller = caller
         self.tenant_id = caller.tenant_id
+        self.watched: list[tuple[Wallet, dict[str, int]]] = []
 
     @property
     def tenant(self) -> Tenant:
@@ -420,6 +422,7 @@ class Work:
         if wallet is None:
             raise NotFound(what="customer", key=customer)
         self._fall_due(wallet)
+        self._watch(wallet)
         return wallet
 
     def scratch(self, customer: str) -> Wallet:
@@ -441,6 +444,7 @@ class Work:
         if wallet is None or wallet_id != identity.wallet_id(self.tenant_id, wallet.customer_id):
             raise NotFound(what="wallet", key=wallet_id)
         self._fall_due(wallet)
+        self._watch(wallet)
         return wallet
 
     def _fall_due(self, wallet: Wallet) -> None:
@@ -448,7 +452,25 @@ class Work:
             return
         at = wallet.time(self.now)
         if wallet.due[0][0] <= at:
-            wallet.fall_due(at, at, self.catalog if wallet.enrolments else None)
+            wallet.fall_due(at, at, self.catalog if wallet.enrolments else None, self.quote)
+
+    def _watch(self, wallet: Wallet) -> None:
+        """Remember watched balances as they are before the command."""
+        if wallet.watches:
+            self.watched.append((wallet, wallet.watched_units(wallet.time(self.now))))
+
+    def look(self) -> None:
+        """State what watched balances call for, as the command has left them."""
+        for wallet, before in self.watched:
+            wallet.look(before, wallet.time(self.now), self.quote)
+
+    def quote(self, asset: str, units: int, currency: str | None, at: datetime) -> Quote | None:
+        """Return what so many units cost at `at`. Raises NotFound (the asset)."""
+        found = self.asset(asset)
+        custom = None
+        if found.kind == "CUSTOM":
+            custom = self.stream(CustomAsset, identity.asset_id(self.tenant_id, asset))
+        return quote(found, units, custom.rates if custom is not None else (), currency, at)
 
     def derived_budgets(
         self, wallet: Wallet, subject: str | None, *, dry: bool = False

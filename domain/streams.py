@@ -25,7 +25,7 @@ from domain.tenancy.tenant import (
     TenantOpened,
 )
 from domain.usage import events as usage
-from domain.wallet import derived_budgets, spend_events
+from domain.wallet import derived_budgets, spend_events, top_up, watch_events
 from domain.wallet import events as wallet
 
 EVENT_CLASSES: tuple[type[Event], ...] = (
@@ -48,6 +48,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     wallet.GrantCredited,
     wallet.GrantBecameEffective,
     wallet.GrantExtended,
+    wallet.GrantExpiring,
     wallet.GrantLapsed,
     wallet.GrantRevoked,
     wallet.UsageDebited,
@@ -73,6 +74,15 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     spend_events.BudgetWindowOpened,
     spend_events.EventMaximumSet,
     spend_events.ThresholdCrossed,
+    watch_events.AlertSet,
+    watch_events.AutoTopUpSet,
+    watch_events.AutoTopUpResumed,
+    watch_events.TopUpRequested,
+    watch_events.TopUpWaitEnded,
+    watch_events.TopUpReported,
+    top_up.TopUpOpened,
+    top_up.TopUpTimedOut,
+    top_up.TopUpTold,
     derived_budgets.BudgetOpened,
     derived_budgets.BudgetCounted,
     grants.GrantIssued,

@@ -31,6 +31,7 @@ _STREAMS = {
     "claim": "what must be unique and is no aggregate: idempotency keys, payment references",
     "wallet": "the consistency boundary for spending; balances fold this stream and nothing else",
     "budget": "a budget: where it is kept, and what a derived one has spent",
+    "top_up": "a request to charge for credits, and what became of it",
     "grant": "the life of a credit grant; invoices and journals fold this, never the wallet's",
     "grant_payment": "the payment of a grant on account, which comes in once",
     "bundle": "a purchase: the grants that share its price",

@@ -1,8 +1,8 @@
 """Read model `balances`: wallets, their accounts, every grant and every hold.
 
 Tables: wallets, accounts, grants, holds. Events: the wallet's stream and nothing else, all
-of it but UsageObserved and what puts overage on invoices, which move nothing. Units are the
-asset's smallest.
+of it but what moves nothing (UsageObserved, overage on invoices, limits, what is watched).
+Units are the asset's smallest.
 
 A grant's status is the wallet's word: PENDING, ACTIVE, EXHAUSTED (nothing is left and
 nothing took the rest), LAPSED, VOIDED, REFUNDED. What is available depends on the time
@@ -23,9 +23,11 @@ from domain.wallet.events import (
     ChargeReversed,
     GrantBecameEffective,
     GrantCredited,
+    GrantExpiring,
     GrantExtended,
     GrantLapsed,
     GrantRevoked,
+    GrantTerms,
     HoldCaptured,
     HoldExtended,
     HoldLapsed,
@@ -42,6 +44,7 @@ from domain.wallet.events import (
     WalletOpened,
     WalletUnfrozen,
 )
+from domain.wallet.expiry import notice_at
 from projections.database import Connection
 from projections.log import Recorded
 from projections.read_model import ReadModel
@@ -86,6 +89,8 @@ class AccountRow:
 
 @dataclass(slots=True)
 class GrantRow:
+    """notice_at: when it falls due to tell that it expires soon; None if it does not."""
+
     tenant: str
     grant_id: str
     wallet_id: str
@@ -104,6 +109,7 @@ class GrantRow:
     lapses_at: datetime | None
     issued_at: datetime
     meters: Sequence[str] | None
+    notice_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -141,7 +147,7 @@ GRANTS = Table(
     GrantRow,
     2,
     "uuid uuid uuid text text text units units units units units units integer"
-    " time time time time json",
+    " time time time time json time",
 )
 HOLDS = Table(
     "holds",
@@ -240,7 +246,7 @@ def _credit(state: State, tenant: str, event: GrantCredited) -> None:
     state.grants[terms.grant_id] = GrantRow(
         tenant, terms.grant_id, event.originator_id, event.asset, terms.source, status,
         terms.amount_units, terms.amount_units, 0, 0, 0, 0, terms.priority, terms.effective_at,
-        terms.expires_at, terms.lapses_at, terms.issued_at, terms.meters,
+        terms.expires_at, terms.lapses_at, terms.issued_at, terms.meters, notice_at(terms),
     )  # fmt: skip
     state.accounts[event.originator_id, event.asset].granted += terms.amount_units
 
@@ -253,6 +259,19 @@ def _extend_grant(state: State, _: str, event: GrantExtended) -> None:
     grant = state.grants[event.grant_id]
     grant.expires_at = event.expires_at
     grant.lapses_at = event.lapses_at
+    grant.notice_at = notice_at(terms_of(grant))
+
+
+def _tell_expiry(state: State, _: str, event: GrantExpiring) -> None:
+    state.grants[event.grant_id].notice_at = None
+
+
+def terms_of(grant: GrantRow) -> GrantTerms:
+    return GrantTerms(
+        grant.grant_id, grant.asset, grant.source, grant.amount, grant.priority,
+        grant.effective_at, grant.expires_at, grant.lapses_at, grant.issued_at,
+        None if grant.meters is None else tuple(grant.meters),
+    )  # fmt: skip
 
 
 def _lapse(state: State, _: str, event: GrantLapsed) -> None:
@@ -294,6 +313,8 @@ def _reverse(state: State, _: str, event: ChargeReversed) -> None:
         grant = state.grants[part.grant_id]
         if part.reopened is not None:
             grant.status = part.reopened.status
+            if grant.notice_at is not None and event.timestamp >= grant.notice_at:
+                grant.notice_at = None
         grant.burned -= part.units
         grant.remaining += part.units
         account.burned -= part.units
@@ -381,6 +402,7 @@ _FOLD: dict[type[Event], Callable[[State, str, Any], None]] = {
     GrantCredited: _credit,
     GrantBecameEffective: _make_effective,
     GrantExtended: _extend_grant,
+    GrantExpiring: _tell_expiry,
     GrantLapsed: _lapse,
     GrantRevoked: _revoke,
     UsageDebited: _debit,
@@ -408,6 +430,7 @@ def _named(event: Any) -> Iterable[str]:
 _GRANTS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     GrantBecameEffective: _named,
     GrantExtended: _named,
+    GrantExpiring: _named,
     GrantLapsed: _named,
     GrantRevoked: _named,
     OverageSettled: _named,

@@ -12,10 +12,12 @@ from projections.customers import Customers
 from projections.invoices import Invoices
 from projections.journal import Journal
 from projections.margins import Margins
+from projections.notifications import Notifications
 from projections.read_model import ReadModel
 from projections.statement import Statement
 from projections.subscriptions import Subscriptions
 from projections.tables import Location
+from projections.top_ups import TopUps
 from projections.unbilled import UnbilledModel
 
 READ_MODELS: tuple[type[ReadModel[Any]], ...] = (
@@ -29,6 +31,8 @@ READ_MODELS: tuple[type[ReadModel[Any]], ...] = (
     Invoices,
     UnbilledModel,
     Subscriptions,
+    TopUps,
+    Notifications,
 )
 
 

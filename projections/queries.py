@@ -29,12 +29,14 @@ from projections.statement import StatementKind
 from projections.tables import Location
 from projections.usage_rollups import ALL_CHARGES, NO_USAGE, series_query, whole_quarters
 from projections.wallets import wallet_of
+from projections.watch_queries import WatchQueries
 
 Transaction = Callable[[str], AbstractContextManager[Connection]]
 UsageGroup = Literal["CUSTOMER", "METER", "SUBJECT", "PROPERTY"]
 
 LISTED_MODELS = (
     "balances", "budgets", "customers", "charges", "statement", "invoices", "subscriptions",
+    "top_ups", "notifications",
 )  # fmt: skip
 MOST_USAGE_POINTS = 50_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,7 +106,7 @@ class UsagePoint:
     asset: str
 
 
-class ReadModels(HoldQueries, SpendQueries, FinanceQueries, InvoiceQueries):
+class ReadModels(HoldQueries, SpendQueries, WatchQueries, FinanceQueries, InvoiceQueries):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
 
     def __init__(self, transaction: Transaction, schema: str = "ledger_00") -> None:
@@ -199,6 +201,12 @@ class ReadModels(HoldQueries, SpendQueries, FinanceQueries, InvoiceQueries):
                 UNION ALL
                 SELECT wallet_id, due_at FROM {subscriptions}
                 WHERE tenant = %(tenant)s AND due_at <= %(until)s
+                UNION ALL
+                SELECT wallet_id, notice_at FROM {grants}
+                WHERE tenant = %(tenant)s AND status = 'ACTIVE' AND notice_at <= %(until)s
+                UNION ALL
+                SELECT wallet_id, wait_ends_at FROM {top_ups}
+                WHERE tenant = %(tenant)s AND wait_ends_at <= %(until)s
             ) AS due GROUP BY wallet_id ORDER BY min(due_at), wallet_id LIMIT %(limit)s
             """,
             {"until": until, "limit": limit},

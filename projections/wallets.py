@@ -11,7 +11,7 @@ from typing import cast
 
 from domain.wallet.account import AccountState
 from domain.wallet.burndown import OpenGrant
-from domain.wallet.events import GrantTerms, WalletMode
+from domain.wallet.events import WalletMode
 from domain.wallet.holds import OpenHold
 from domain.wallet.wallet import Wallet, WalletState
 from projections.balances import (
@@ -22,6 +22,7 @@ from projections.balances import (
     AccountRow,
     GrantRow,
     HoldRow,
+    terms_of,
 )
 from projections.database import Connection
 from projections.subscriptions import subscribed
@@ -82,14 +83,9 @@ def _account_state(account: AccountRow, grants: list[OpenGrant]) -> AccountState
 
 
 def _open_grant(grant: GrantRow) -> OpenGrant:
-    terms = GrantTerms(
-        grant.grant_id, grant.asset, grant.source, grant.amount, grant.priority,
-        grant.effective_at, grant.expires_at, grant.lapses_at, grant.issued_at,
-        None if grant.meters is None else tuple(grant.meters),
-    )  # fmt: skip
     return OpenGrant(
-        terms, grant.remaining, grant.held, grant.burned, grant.expired, grant.revoked,
-        grant.status, 1,
+        terms_of(grant), grant.remaining, grant.held, grant.burned, grant.expired, grant.revoked,
+        grant.status, 1, grant.notice_at is None,
     )  # fmt: skip
 
 

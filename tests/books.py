@@ -16,7 +16,7 @@ from application.caller import Caller
 from application.clock import SetClock
 from application.codec import EventCodec, topic_of
 from application.commands.answers import Answer
-from application.commands.handlers import HANDLERS
+from application.commands.handlers import decide
 from application.commands.requests import (
     AuthorizeUsage,
     CaptureUsage,
@@ -126,7 +126,7 @@ class Books:
             for stream in _natural(self.tenant_id, command):
                 batch.look_up(self.tenant_id, [stream])
             try:
-                answers.append(HANDLERS[type(command)](work, command))
+                answers.append(decide(work, command))
             except Refusal as refusal:
                 refused = refusal
                 answers.append(refusal)

@@ -107,6 +107,11 @@ class SubscriptionAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class TopUpAnswer:
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class MeterAnswer:
     meter: Meter
 
@@ -136,5 +141,6 @@ Answer = (
     | AdjustmentAnswer
     | ClockAnswer
     | SubscriptionAnswer
+    | TopUpAnswer
     | WholeAnswer
 )

@@ -101,5 +101,6 @@ def unfreeze_wallet(work: Work, command: UnfreezeWallet) -> WalletAnswer:
 def run_due_work(work: Work, command: RunDueWork) -> WalletAnswer:
     wallet = work.wallet_by_id(command.wallet_id)
     if command.until is not None:
-        wallet.fall_due(command.until, catalog=work.catalog if wallet.enrolments else None)
+        catalog = work.catalog if wallet.enrolments else None
+        wallet.fall_due(command.until, catalog=catalog, quoting=work.quote)
     return WalletAnswer(wallet.id, wallet.customer_id)

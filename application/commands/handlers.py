@@ -23,6 +23,8 @@ from application.commands import (
     spend_requests,
     subscriptions,
     tenancy,
+    top_up_requests,
+    top_ups,
     usage,
 )
 from application.commands import subscription_requests as plans
@@ -80,7 +82,20 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     catalog_requests.DraftProductVersion: catalog.draft_product_version,
     catalog_requests.PublishProductVersion: catalog.publish_product_version,
     catalog_requests.SetDefaultProduct: catalog.set_default_product,
+    top_up_requests.SetBalanceAlert: top_ups.set_balance_alert,
+    top_up_requests.SetAutoTopUp: top_ups.set_auto_top_up,
+    top_up_requests.ResumeAutoTopUp: top_ups.resume_auto_top_up,
+    top_up_requests.ReportTopUp: top_ups.report_top_up,
 }
+
+
+def decide(work: Work, command: requests.Command) -> Answer:
+    """Decide a command, and what the balances that it leaves call for. Raises its refusal."""
+    work.watched.clear()
+    answer = HANDLERS[type(command)](work, command)
+    if work.watched:
+        work.look()
+    return answer
 
 
 def own_stream(tenant_id: str, command: requests.Command) -> str | None:

@@ -15,6 +15,7 @@ from application.commands import checks, spend_requests
 from application.commands.catalog_requests import CatalogCommand
 from application.commands.invoice_requests import InvoiceCommand
 from application.commands.subscription_requests import SubscriptionCommand
+from application.commands.top_up_requests import TopUpCommand
 from domain.grants.events import GrantPayment, GrantSource, Recognition
 from domain.money.decimals import canonical
 from domain.refusals import InvalidInput
@@ -476,4 +477,5 @@ Command = (
     | spend_requests.RemoveBudgetTemplate
     | spend_requests.SetEventMaximum
     | SubscriptionCommand
+    | TopUpCommand
 )

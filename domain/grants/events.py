@@ -59,10 +59,11 @@ class CostBasis:
 class Origin:
     """Where a grant comes from. kind: ISSUED by the command; ADJUSTMENT, for `reason`;
     REFUND of `units` of `charge_id` that `grant_id` had paid; INCLUDED with `product_key` in
-    the subscription's `cycle`; ROLLOVER of `units` that were left of `grant_id`.
+    the subscription's `cycle`; ROLLOVER of `units` that were left of `grant_id`; TOP_UP,
+    whose request is `reason`.
     """
 
-    kind: Literal["ISSUED", "ADJUSTMENT", "REFUND", "INCLUDED", "ROLLOVER"]
+    kind: Literal["ISSUED", "ADJUSTMENT", "REFUND", "INCLUDED", "ROLLOVER", "TOP_UP"]
     reason: str | None = None
     charge_id: str | None = None
     grant_id: str | None = None

@@ -11,13 +11,15 @@ from heapq import merge
 from domain.wallet import overage
 from domain.wallet.burndown import BurnKey, OpenGrant, burn_order
 from domain.wallet.events import GrantReturn, GrantTerms, Part, Range
+from domain.wallet.expiry import expiry_was_told, notice_at
 
 Scope = tuple[str, ...] | None
 DueKey = tuple[datetime, int, str, str]
 
 # At one instant holds lapse, grants expire, grants become effective, then cycles begin (what
-# rolls over, fees, included credits).
+# rolls over, fees, included credits). What is told and asked for comes after all of that.
 HOLD_LAPSES, GRANT_EXPIRES, GRANT_BECOMES_EFFECTIVE, SUBSCRIPTION_TURNS = 0, 1, 2, 3
+GRANT_EXPIRES_SOON, TOP_UP_WAIT_ENDS = 8, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,15 @@ class AccountState:
     invoiced: tuple[Range, ...]
     limit_units: int | None
     grants: tuple[OpenGrant, ...]
+    used_up: tuple[str, ...] = ()
 
 
 class Account:
     """Sums and open grants of one asset. Units of the asset's smallest unit.
 
     granted = remaining + burned + expired + revoked, at every moment. `due` is the
-    wallet's, ordered by time; this account's grants stand in it.
+    wallet's, ordered by time; this account's grants stand in it. used_up, in_overage: what
+    was told of the sources of its grants and of what it owes.
     """
 
     __slots__ = (
@@ -54,6 +58,7 @@ class Account:
         "granted_units",
         "grants",
         "held_units",
+        "in_overage",
         "incurred_units",
         "invoiced",
         "limit_units",
@@ -65,6 +70,7 @@ class Account:
         "scale",
         "uncovered_held_units",
         "usable",
+        "used_up",
         "with_grace",
     )
 
@@ -82,6 +88,8 @@ class Account:
         self.usable: dict[Scope, int] = {}
         self.queues: dict[Scope, list[tuple[BurnKey, OpenGrant]]] = {}
         self.with_grace = 0
+        self.used_up: set[str] = set()
+        self.in_overage = False
 
     # What it can pay
 
@@ -135,6 +143,18 @@ class Account:
         """Of what is owed, what is on no invoice."""
         return overage.without(self.owed, self.invoiced)
 
+    def has_left(self, source: str) -> bool:
+        """Whether a grant of this source can be used."""
+        return any(
+            grant.terms.source == source and grant.status == "ACTIVE"
+            for grant in self.grants.values()
+        )
+
+    def next_source(self) -> str | None:
+        """Return the source of the grant that pays next; None if none does."""
+        heads = [queue[0] for queue in self.queues.values() if queue]
+        return min(heads, key=lambda head: head[0])[1].terms.source if heads else None
+
     # Folding
 
     def credit(self, terms: GrantTerms, effective: bool) -> None:
@@ -175,10 +195,16 @@ class Account:
             terms.issued_at,
             terms.meters,
         )
+        grant.expiry_told = False
         self._admit(grant)
         if active:
             self._activate(grant)
         grant.stream_version += 1
+
+    def tell_expiry(self, grant_id: str) -> None:
+        grant = self.grants[grant_id]
+        self._drop_notice(grant)
+        grant.expiry_told = True
 
     def lapse(self, grant_id: str, units: int) -> None:
         grant = self.grants[grant_id]
@@ -223,11 +249,13 @@ class Account:
             self._burn(self.grants[grant_id], units, units)
             self.held_units -= units
 
-    def reverse(self, forgiven: tuple[Range, ...], returned: Iterable[GrantReturn]) -> None:
+    def reverse(
+        self, forgiven: tuple[Range, ...], returned: Iterable[GrantReturn], at: datetime
+    ) -> None:
         self._no_longer_owe(forgiven)
         for part in returned:
             if part.reopened is not None:
-                self._reopen(part)
+                self._reopen(part, at)
             grant = self.grants[part.grant_id]
             grant.burned_units -= part.units
             self.burned_units -= part.units
@@ -270,7 +298,7 @@ class Account:
         self.owed_units += incurred[1] - incurred[0]
         self.incurred_units = incurred[1]
 
-    def _reopen(self, part: GrantReturn) -> None:
+    def _reopen(self, part: GrantReturn, at: datetime) -> None:
         reopened = part.reopened
         assert reopened is not None
         grant = OpenGrant(
@@ -282,6 +310,7 @@ class Account:
             reopened.revoked_units,
             reopened.status,
             reopened.stream_version,
+            expiry_was_told(reopened.terms, at),
         )
         self._admit(grant)
 
@@ -339,6 +368,9 @@ class Account:
             self.usable[terms.meters] = 0
         if terms.lapses_at is not None and grant.status in ("ACTIVE", "PENDING"):
             insort(self.due, self._expiry_key(grant))
+            notice = self._notice_key(grant)
+            if notice is not None:
+                insort(self.due, notice)
 
     def _dismiss(self, grant: OpenGrant) -> None:
         del self.grants[grant.terms.grant_id]
@@ -348,6 +380,12 @@ class Account:
     def _unschedule(self, grant: OpenGrant) -> None:
         if grant.terms.lapses_at is not None:
             self._drop_due(self._expiry_key(grant))
+            self._drop_notice(grant)
+
+    def _drop_notice(self, grant: OpenGrant) -> None:
+        notice = self._notice_key(grant)
+        if notice is not None:
+            self._drop_due(notice)
 
     def _drop_due(self, key: DueKey) -> None:
         place = bisect_left(self.due, key)
@@ -357,6 +395,12 @@ class Account:
     def _expiry_key(self, grant: OpenGrant) -> DueKey:
         assert grant.terms.lapses_at is not None
         return (grant.terms.lapses_at, GRANT_EXPIRES, self.asset, grant.terms.grant_id)
+
+    def _notice_key(self, grant: OpenGrant) -> DueKey | None:
+        told_at = None if grant.expiry_told else notice_at(grant.terms)
+        if told_at is None:
+            return None
+        return (told_at, GRANT_EXPIRES_SOON, self.asset, grant.terms.grant_id)
 
     def _effective_key(self, grant: OpenGrant) -> DueKey:
         return (
@@ -383,6 +427,7 @@ class Account:
             tuple(self.invoiced),
             self.limit_units,
             tuple(self.grants.values()),
+            tuple(sorted(self.used_up)),
         )
 
     @classmethod
@@ -397,6 +442,8 @@ class Account:
         account.incurred_units = state.incurred_units
         account.owed = list(state.owed)
         account.owed_units = overage.length(state.owed)
+        account.in_overage = account.owed_units > 0
+        account.used_up = set(state.used_up)
         account.invoiced = list(state.invoiced)
         account.limit_units = state.limit_units
         for kept in state.grants:
@@ -409,6 +456,7 @@ class Account:
                 kept.revoked_units,
                 kept.status,
                 kept.stream_version,
+                kept.expiry_told,
             )
             account._admit(grant)
             if grant.status == "ACTIVE":

@@ -30,7 +30,8 @@ class OpenGrant:
     """A grant that can still move in a wallet. Units of its asset.
 
     status: PENDING before it is effective; ACTIVE; LAPSED, VOIDED or REFUNDED while a hold
-    still pins a part of it. stream_version: of the grant's own stream.
+    still pins a part of it. stream_version: of the grant's own stream. expiry_told: whether
+    it was told that it is about to expire.
     """
 
     terms: GrantTerms
@@ -41,6 +42,7 @@ class OpenGrant:
     revoked_units: int
     status: str
     stream_version: int
+    expiry_told: bool = False
 
     @property
     def free_units(self) -> int:

@@ -122,6 +122,21 @@ class GrantExtended(WalletEvent):
 
 
 @dataclass(frozen=True)
+class GrantExpiring(WalletEvent):
+    """It is told that a grant is about to expire; `units` are left of it, held ones too."""
+
+    TOPIC: ClassVar[str] = "wallet.grant_expiring"
+    asset: str
+    grant_id: str
+    units: int
+    expires_at: datetime
+    due_at: datetime
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].tell_expiry(self.grant_id)
+
+
+@dataclass(frozen=True)
 class GrantLapsed(WalletEvent):
     """What is neither burned nor held of an expired grant leaves the balance."""
 
@@ -304,7 +319,8 @@ class ChargeReversed(WalletEvent):
     budgets: tuple[BudgetCount, ...] = ()
 
     def apply(self, aggregate: Wallet) -> None:
-        aggregate.accounts[self.asset].reverse(self.forgiven, self.returned)
+        account = aggregate.accounts[self.asset]
+        account.reverse(self.forgiven, self.returned, self.timestamp)
         aggregate.budgets.count(self.budgets)
 
 

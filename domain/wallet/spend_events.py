@@ -98,7 +98,8 @@ class ThresholdCrossed(WalletEvent):
     """Something that is told once a crossing. UP: into the state that is worth telling.
 
     threshold: percent of a budget, else units of `asset`; units: what was compared with it.
-    about: a budget's id, or a grant's source. subject: of a budget.
+    about: a budget's id, or a source of grants; next_source: of those that pay after it,
+    None if none do. subject: of a budget.
     """
 
     TOPIC: ClassVar[str] = "wallet.threshold_crossed"
@@ -109,6 +110,7 @@ class ThresholdCrossed(WalletEvent):
     units: int
     about: str | None
     subject: str | None
+    next_source: str | None = None
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.note_crossing(self)

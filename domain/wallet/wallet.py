@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,8 +33,10 @@ from domain.usage.events import AuthorizationReleased
 from domain.wallet import overage
 from domain.wallet.account import (
     GRANT_EXPIRES,
+    GRANT_EXPIRES_SOON,
     HOLD_LAPSES,
     SUBSCRIPTION_TURNS,
+    TOP_UP_WAIT_ENDS,
     Account,
     AccountState,
     DueKey,
@@ -48,6 +50,7 @@ from domain.wallet.events import (
     GrantBecameEffective,
     GrantCredited,
     GrantEnd,
+    GrantExpiring,
     GrantExtended,
     GrantLapsed,
     GrantReturn,
@@ -80,10 +83,14 @@ from domain.wallet.modes import beyond_limit
 from domain.wallet.spend_events import (
     BudgetRemoved,
     BudgetSet,
+    Direction,
     EventMaximumSet,
     ThresholdCrossed,
     ThresholdKind,
 )
+from domain.wallet.watch_events import AlertSet, AutoTopUpResumed, AutoTopUpSet
+from domain.wallet.watches import Quoting, TopUpTerms, Watch, no_quotes
+from domain.wallet.watching import end_wait, look_at
 from domain.wallet.windows import BudgetPeriod, Window, window_of
 
 MOST_ENDED = 20  # subscriptions that are over, which late usage may still belong to
@@ -116,6 +123,7 @@ class WalletState:
     budgets: BudgetsState = NO_BUDGETS
     enrolments: tuple[Enrolment, ...] = ()
     allotments: tuple[Allotment, ...] = ()
+    watches: tuple[Watch, ...] = ()
 
 
 class _Tally:
@@ -148,8 +156,10 @@ class Wallet(Aggregate):
     counted: dict[str, DerivedBudget]
     enrolments: dict[str, Enrolment]
     allotments: tuple[Allotment, ...]
+    watches: dict[str, Watch]
     due: list[DueKey]
     _tally: _Tally | None
+    _postponed: dict[tuple[str, str | None], None] | None
 
     # Folding
 
@@ -164,8 +174,10 @@ class Wallet(Aggregate):
         self.counted = {}
         self.enrolments = {}
         self.allotments = ()
+        self.watches = {}
         self.due = []
         self._tally = None
+        self._postponed = None
 
     def open_account(self, asset: str, scale: int) -> None:
         self.accounts[asset] = Account(asset, scale, self.due)
@@ -250,6 +262,16 @@ class Wallet(Aggregate):
         for each in ended[:-MOST_ENDED]:
             del self.enrolments[each.subscription_id]
 
+    def watch_of(self, asset: str) -> Watch:
+        return self.watches.setdefault(asset, Watch(asset))
+
+    def wait_until(self, watch: Watch, until: datetime | None) -> None:
+        if watch.wait_ends_at is not None:
+            del self.due[bisect_left(self.due, _wait_key(watch, watch.wait_ends_at))]
+        watch.wait_ends_at = until
+        if until is not None:
+            insort(self.due, _wait_key(watch, until))
+
     # Time
 
     def time(self, now: datetime) -> datetime:
@@ -261,26 +283,46 @@ class Wallet(Aggregate):
         until: datetime,
         recorded_at: datetime | None = None,
         catalog: Catalog | None = None,
+        quoting: Quoting = no_quotes,
     ) -> None:
-        """Write what fell due by `until`, in order of its time.
+        """Write what fell due by `until`, in order of its time; what is told and asked for
+        only after all of an instant.
 
         recorded_at: when it is written; None: each at its due time (a test clock). catalog:
         of what subscriptions follow; None: they stay with the version they have.
         """
-        while self.due and self.due[0][0] <= until:
-            due_at, what, asset, subject_id = self.due[0]
-            at = self.time(due_at if recorded_at is None else recorded_at)
-            if what == HOLD_LAPSES:
-                self._lapse_hold(subject_id, due_at, at)
-            elif what == GRANT_EXPIRES:
-                if any(each.rolls(subject_id, due_at) for each in self.enrolments.values()):
-                    del self.due[0]  # the turn of its subscription follows at this instant
-                else:
-                    self._expire(asset, subject_id, due_at, at)
-            elif what == SUBSCRIPTION_TURNS:
-                turn_at(self, self.enrolments[subject_id], due_at, at, catalog)
+        due = self.due
+        while due and due[0][0] <= until:
+            instant = due[0][0]
+            self._postponed = {}
+            while due and due[0][0] <= instant:
+                due_at = due[0][0]
+                at = self.time(due_at if recorded_at is None else recorded_at)
+                self._do(due[0], at, catalog)
+            at = self.time(instant if recorded_at is None else recorded_at)
+            self._tell_postponed(at)
+            # A top-up is asked for today, so what is past asks for none that is over.
+            asks = recorded_at is None or not due or due[0][0] > until
+            for watch in self.watches.values():
+                look_at(self, watch, instant, at, asks=asks, quoting=quoting)
+
+    def _do(self, due: DueKey, at: datetime, catalog: Catalog | None) -> None:
+        due_at, what, asset, subject_id = due
+        if what == HOLD_LAPSES:
+            self._lapse_hold(subject_id, due_at, at)
+        elif what == GRANT_EXPIRES:
+            if any(each.rolls(subject_id, due_at) for each in self.enrolments.values()):
+                del self.due[0]  # the turn of its subscription follows at this instant
             else:
-                self._make_effective(asset, subject_id, due_at, at)
+                self._expire(asset, subject_id, due_at, at)
+        elif what == SUBSCRIPTION_TURNS:
+            turn_at(self, self.enrolments[subject_id], due_at, at, catalog)
+        elif what == GRANT_EXPIRES_SOON:
+            self._tell_expiry(asset, subject_id, due_at, at)
+        elif what == TOP_UP_WAIT_ENDS:
+            end_wait(self, self.watches[asset], due_at, at)
+        else:
+            self._make_effective(asset, subject_id, due_at, at)
 
     def _lapse_hold(self, hold_id: str, due_at: datetime, at: datetime) -> None:
         hold = self.holds[hold_id]
@@ -315,6 +357,23 @@ class Wallet(Aggregate):
             )
         )
 
+    def _tell_expiry(self, asset: str, grant_id: str, due_at: datetime, at: datetime) -> None:
+        grant = self.accounts[asset].grants[grant_id]
+        expires_at = grant.terms.expires_at
+        assert expires_at is not None
+        self.record(
+            GrantExpiring(
+                self.id,
+                self.next_version(),
+                at,
+                asset,
+                grant_id,
+                grant.remaining_units,
+                expires_at,
+                due_at,
+            )
+        )
+
     def lapse_excess(self, asset: str, grant_id: str, units: int, at: datetime) -> None:
         """Let a part of a grant lapse that ends, where the rest of it rolls over."""
         grant = self.accounts[asset].grants[grant_id]
@@ -334,9 +393,12 @@ class Wallet(Aggregate):
         self.also(GrantRolledOver(grant_id, grant.stream_version, at, units, into, after))
 
     def _make_effective(self, asset: str, grant_id: str, due_at: datetime, at: datetime) -> None:
-        grant = self.accounts[asset].grants[grant_id]
+        account = self.accounts[asset]
+        grant = account.grants[grant_id]
         self.record(GrantBecameEffective(self.id, self.next_version(), at, asset, grant_id, due_at))
         self._pending_events.append(GrantActivated(grant_id, grant.stream_version, at, due_at))
+        if grant.terms.source in account.used_up:
+            self._tell_source(asset, grant.terms.source, at)
         self._repay_overage(grant, at)
 
     # Grants
@@ -349,6 +411,8 @@ class Wallet(Aggregate):
             GrantCredited(self.id, self.next_version(), at, account.asset, terms, effective)
         )
         if effective:
+            if terms.source in account.used_up:
+                self._tell_source(account.asset, terms.source, at)
             self._repay_overage(account.grants[terms.grant_id], at)
 
     def revoke(
@@ -398,6 +462,7 @@ class Wallet(Aggregate):
             GrantRepaidOverage(terms.grant_id, version, at, self.id, terms.asset, units, ranges)
         )
         self._tell_exhausted([grant], at)
+        self._tell_overage(terms.asset, at)
 
     # Invoices
 
@@ -427,6 +492,7 @@ class Wallet(Aggregate):
             self.record(
                 OveragePaid(self.id, self.next_version(), at, asset, invoice_id, units, paid)
             )
+            self._tell_overage(asset, at)
 
     # Usage
 
@@ -487,7 +553,7 @@ class Wallet(Aggregate):
         self._tell(account, charge_id, units, burned, incurred, False, at, counts)
         self._tell_exhausted(grants, at)
         if incurred is not None:
-            self._tell_first_overage(account, incurred, at)
+            self._tell_overage(asset.key, at)
         if limits is not None:
             limits.tell_crossed()
         return Settlement(
@@ -526,6 +592,9 @@ class Wallet(Aggregate):
         )
         for budget, was, now in zip(lowered, before, self.budgets.marks(lowered, at), strict=True):
             tell_crossed(self, budget, was, now, at)
+        for source in sorted(self.accounts[asset].used_up):
+            self._tell_source(asset, source, at)
+        self._tell_overage(asset, at)
 
     def lapse_return(self, asset: str, grant_id: str, at: datetime) -> None:
         """Let what a refund returned to an expired grant expire at once."""
@@ -723,7 +792,7 @@ class Wallet(Aggregate):
         )
         self._tell_exhausted(touched, at)
         if incurred is not None:
-            self._tell_first_overage(account, incurred, at)
+            self._tell_overage(asset.key, at)
         self._settle_dead(asset.key, merged(burned_pinned, released), at, at)
         if limits is not None:
             limits.tell_crossed()
@@ -922,8 +991,61 @@ class Wallet(Aggregate):
             self.budgets.count(counts)
         return counts, counted
 
+    # What is told and asked for
+
+    def set_alert(self, asset: Asset, below_units: int | None, at: datetime) -> None:
+        """Tell when the balance is below; None: no more. The same again writes nothing."""
+        watch = self.watches.get(asset.key)
+        if below_units == (watch.alert_units if watch is not None else None):
+            return
+        self._account(asset, at)
+        self.record(AlertSet(self.id, self.next_version(), at, asset.key, below_units))
+        look_at(self, self.watches[asset.key], at, at, asks=False, quoting=no_quotes)
+
+    def set_auto_top_up(self, asset: Asset, terms: TopUpTerms | None, at: datetime) -> None:
+        """Buy when the balance is below; None: no more. Asks for nothing yet.
+
+        The same again writes nothing, unless it lifts a suspension.
+        """
+        watch = self.watches.get(asset.key)
+        if watch is None and terms is None:
+            return
+        if watch is not None and watch.terms == terms and not (watch.declines or watch.suspended):
+            return
+        self._account(asset, at)
+        self.record(AutoTopUpSet(self.id, self.next_version(), at, asset.key, terms))
+
+    def resume_auto_top_up(self, asset: Asset, at: datetime) -> None:
+        """Lift a suspension. What is not suspended writes nothing."""
+        if self.watches[asset.key].suspended:
+            self.record(AutoTopUpResumed(self.id, self.next_version(), at, asset.key))
+
+    def watched_units(self, at: datetime) -> dict[str, int]:
+        """Return what is available of each watched asset."""
+        accounts = self.accounts
+        return {
+            asset: accounts[asset].available_units(at) if asset in accounts else 0
+            for asset in self.watches
+        }
+
+    def look(self, before: dict[str, int], at: datetime, quoting: Quoting) -> None:
+        """Tell and ask for what a command has made due. before: `watched_units` then."""
+        now = self.watched_units(at)
+        for asset, units in before.items():
+            look_at(self, self.watches[asset], at, at, asks=now[asset] < units, quoting=quoting)
+
     def note_crossing(self, event: ThresholdCrossed) -> None:
-        """Fold what was told."""
+        up = event.direction == "UP"
+        if event.kind == "BALANCE_LOW":
+            self.watches[event.asset].alerted = up
+        elif event.kind == "RUNAWAY_TOP_UP":
+            self.watches[event.asset].runaway = up
+        elif event.kind == "FIRST_OVERAGE":
+            self.accounts[event.asset].in_overage = up
+        elif event.kind == "GRANT_SOURCE_EXHAUSTED":
+            assert event.about is not None
+            used_up = self.accounts[event.asset].used_up
+            (used_up.add if up else used_up.discard)(event.about)
 
     # Settings
 
@@ -1076,28 +1198,61 @@ class Wallet(Aggregate):
                 )
                 sources[grant.terms.asset, grant.terms.source] = None
         for asset, source in sources:
-            self._tell_source_exhausted(asset, source, at)
+            self._tell_source(asset, source, at)
 
-    def _tell_source_exhausted(self, asset: str, source: str, at: datetime) -> None:
-        """Tell once the last usable grant of a source is burned."""
-        left = any(
-            grant.terms.source == source and grant.status == "ACTIVE"
-            for grant in self.accounts[asset].grants.values()
-        )
-        if not left:
-            self._tell_crossing("GRANT_SOURCE_EXHAUSTED", asset, 0, source, at)
+    def _tell_source(self, asset: str, source: str, at: datetime) -> None:
+        """Tell when the last usable grant of a source is burned; when there is one again."""
+        if self._postponed is not None:
+            self._postponed[asset, source] = None
+            return
+        account = self.accounts[asset]
+        left = account.has_left(source)
+        if left == (source in account.used_up):
+            after = None if left else account.next_source()
+            direction: Direction = "DOWN" if left else "UP"
+            self._tell_crossing("GRANT_SOURCE_EXHAUSTED", direction, asset, 0, at, source, after)
 
-    def _tell_first_overage(self, account: Account, incurred: Range, at: datetime) -> None:
-        """Tell when overage is owed where none was."""
-        if account.owed_units == incurred[1] - incurred[0]:
-            self._tell_crossing("FIRST_OVERAGE", account.asset, account.owed_units, None, at)
+    def _tell_overage(self, asset: str, at: datetime) -> None:
+        """Tell when overage is owed where none was; when none is owed any more."""
+        if self._postponed is not None:
+            self._postponed[asset, None] = None
+            return
+        account = self.accounts[asset]
+        if account.in_overage != (account.owed_units > 0):
+            direction: Direction = "DOWN" if account.in_overage else "UP"
+            self._tell_crossing("FIRST_OVERAGE", direction, asset, account.owed_units, at)
+
+    def _tell_postponed(self, at: datetime) -> None:
+        postponed, self._postponed = self._postponed, None
+        for asset, source in postponed or ():
+            if source is None:
+                self._tell_overage(asset, at)
+            else:
+                self._tell_source(asset, source, at)
 
     def _tell_crossing(
-        self, kind: ThresholdKind, asset: str, units: int, about: str | None, at: datetime
+        self,
+        kind: ThresholdKind,
+        direction: Direction,
+        asset: str,
+        units: int,
+        at: datetime,
+        about: str | None = None,
+        next_source: str | None = None,
     ) -> None:
         self.record(
             ThresholdCrossed(
-                self.id, self.next_version(), at, kind, "UP", asset, 0, units, about, None
+                self.id,
+                self.next_version(),
+                at,
+                kind,
+                direction,
+                asset,
+                0,
+                units,
+                about,
+                None,
+                next_source,
             )
         )
 
@@ -1139,6 +1294,7 @@ class Wallet(Aggregate):
             self.budgets.state(),
             tuple(self.enrolments.values()),
             self.allotments,
+            tuple(replace(watch) for watch in self.watches.values()),
         )
 
     @classmethod
@@ -1172,6 +1328,9 @@ class Wallet(Aggregate):
         for enrolment in state.enrolments:
             wallet.enrol(enrolment, state.allotments)
         wallet.allotments = state.allotments
+        for watch in state.watches:
+            kept = wallet.watches[watch.asset] = replace(watch, wait_ends_at=None)
+            wallet.wait_until(kept, watch.wait_ends_at)
         return wallet
 
     def copied(self) -> Wallet:
@@ -1198,6 +1357,10 @@ class Wallet(Aggregate):
 
 def _turn_key(enrolment: Enrolment, due_at: datetime) -> DueKey:
     return (due_at, SUBSCRIPTION_TURNS, "", enrolment.subscription_id)
+
+
+def _wait_key(watch: Watch, until: datetime) -> DueKey:
+    return (until, TOP_UP_WAIT_ENDS, watch.asset, "")
 
 
 def figures(grant: OpenGrant) -> Figures:

@@ -11,8 +11,8 @@ from interfaces.cli.progress import progress_bar
 
 # Written out: --help loads nothing heavy. A test holds it to the read models there are.
 NAMES = (
-    "balances", "budgets", "charges", "customers", "invoices", "journal", "margins", "statement",
-    "subscriptions", "unbilled",
+    "balances", "budgets", "charges", "customers", "invoices", "journal", "margins",
+    "notifications", "statement", "subscriptions", "top_ups", "unbilled",
 )  # fmt: skip
 
 

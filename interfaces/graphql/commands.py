@@ -28,6 +28,7 @@ from interfaces.graphql.invoices import (
     document_of,
 )
 from interfaces.graphql.problems import AnyProblem, problem_of
+from interfaces.graphql.top_ups import TopUpRequest, load_top_up
 from interfaces.graphql.wallets import Wallet, load_wallet
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ Shown = (
     | Wallet
     | Budget
     | BudgetTemplate
+    | TopUpRequest
     | Invoice
     | CreditNote
     | Seller
@@ -141,6 +143,8 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
         case answers.SubscriptionAnswer():
             subscription_id, replayed = answer.subscription_id, answer.replayed
             return _made(await load_subscription(context, subscription_id, replayed=replayed))
+        case answers.TopUpAnswer():
+            return _made(await load_top_up(context, answer.request_id))
         case answers.ClockAnswer():
             raise AssertionError("the clock answers with a time of its own")
         case whole:

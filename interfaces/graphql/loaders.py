@@ -27,6 +27,7 @@ from domain.money.currencies import CURRENCY_SCALE, EXPONENTS
 from domain.subscriptions.subscription import Subscription
 from domain.usage.charge import HoldPointer, UsageCharge
 from domain.wallet.derived_budgets import BudgetPointer
+from domain.wallet.top_up import TopUp
 from domain.wallet.wallet import Wallet
 
 T = TypeVar("T")
@@ -76,6 +77,10 @@ class Loaders:
     @cached_property
     def budgets(self) -> DataLoader[str, BudgetPointer | None]:
         return self._batched(self._reader.budget_pointers)
+
+    @cached_property
+    def top_ups(self) -> DataLoader[str, TopUp | None]:
+        return self._batched(self._reader.top_ups)
 
     @cached_property
     def invoices(self) -> DataLoader[str, Invoice | None]:

@@ -23,6 +23,8 @@ from interfaces.graphql.grants import load_grant
 from interfaces.graphql.holds import load_hold
 from interfaces.graphql.invoices import load_credit_note, load_invoice
 from interfaces.graphql.nodes import Node, known_id
+from interfaces.graphql.notifications import load_notification
+from interfaces.graphql.top_ups import load_top_up
 from interfaces.graphql.wallets import load_wallet
 
 LONGEST_REFERENCE = checks.LONGEST_IDENTIFIER + len("ext:")
@@ -76,7 +78,8 @@ async def load_node(context: RequestContext, text: str) -> Node | None:
         lambda: reader.events(tenant_id, aggregate_id=node_id, limit=1)
     )
     if not events:
-        return await load_catalog_node(context, node_id)
+        found = await load_catalog_node(context, node_id)
+        return found if found is not None else await load_notification(context, node_id)
     load = _LOADS.get(events[0].topic.partition(".")[0])
     return None if load is None else await load(context, node_id)
 
@@ -91,4 +94,5 @@ _LOADS: dict[str, Any] = {
     "credit_note": load_credit_note,
     "budget": load_budget,
     "subscription": load_subscription,
+    "top_up": load_top_up,
 }

@@ -50,6 +50,7 @@ from interfaces.graphql.results import (
 from interfaces.graphql.scalars import ExactDecimal, InstantText
 from interfaces.graphql.spend_fields import SpendMutations
 from interfaces.graphql.times import instant_of, optional_instant
+from interfaces.graphql.top_up_fields import TopUpMutations
 from interfaces.graphql.wallets import WalletMode
 
 LARGEST_BATCH = 1_000
@@ -60,6 +61,7 @@ class Mutation(
     CatalogMutations,
     CustomerMutations,
     SpendMutations,
+    TopUpMutations,
     InvoiceMutations,
     ExportMutations,
     SubscriptionMutations,

@@ -48,6 +48,7 @@ from interfaces.graphql.statement import (
 )
 from interfaces.graphql.templates import TemplateQueries
 from interfaces.graphql.times import optional_instant
+from interfaces.graphql.top_up_fields import TopUpQueries
 from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 
@@ -58,6 +59,7 @@ class Query(
     SubscriptionQueries,
     TemplateQueries,
     SpendQueries,
+    TopUpQueries,
     MarginQueries,
     FinanceQueries,
     InvoiceQueries,

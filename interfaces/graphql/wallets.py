@@ -19,6 +19,7 @@ from interfaces.graphql.fields import field
 from interfaces.graphql.grants import CreditGrant, load_grants
 from interfaces.graphql.nodes import Node
 from interfaces.graphql.scalars import ExactDecimal, exact, optional_exact
+from interfaces.graphql.top_ups import AutoTopUp, auto_top_up_of
 
 if TYPE_CHECKING:
     from interfaces.graphql.customers import Customer
@@ -45,6 +46,10 @@ class Account:
     )
     overage_limit: ExactDecimal | None = strawberry.field(description="Null: no limit.")
     pending: ExactDecimal = strawberry.field(description="Grants that are not effective yet.")
+    alert_below: ExactDecimal | None = strawberry.field(
+        description="The balance below which it is told; null: none."
+    )
+    auto_top_up: AutoTopUp | None
     event_maximum: ExactDecimal | None = strawberry.field(
         description="The most that one event may take; null: no limit."
     )
@@ -114,6 +119,7 @@ class Wallet(Node):
 def _account_of(wallet: Wallet, key: str) -> Account:
     account = wallet.state.accounts[key]
     scale = account.scale
+    watch = wallet.state.watches.get(key)
     return Account(
         available=exact(account.available_units(wallet.as_of), scale),
         held=exact(account.held_units, scale),
@@ -122,6 +128,8 @@ def _account_of(wallet: Wallet, key: str) -> Account:
         overage_limit=optional_exact(account.limit_units, scale),
         pending=exact(account.pending_units, scale),
         event_maximum=optional_exact(wallet.state.budgets.maxima.get(key), scale),
+        alert_below=optional_exact(watch.alert_units if watch is not None else None, scale),
+        auto_top_up=auto_top_up_of(watch, scale),
         wallet=wallet,
         state=account,
     )

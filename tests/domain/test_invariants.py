@@ -60,9 +60,15 @@ from domain.refusals import (
     Refusal,
 )
 from domain.usage.charge import UsageCharge
-from domain.wallet.account import GRANT_BECOMES_EFFECTIVE, GRANT_EXPIRES, Account
+from domain.wallet.account import (
+    GRANT_BECOMES_EFFECTIVE,
+    GRANT_EXPIRES,
+    GRANT_EXPIRES_SOON,
+    Account,
+)
 from domain.wallet.burndown import OpenGrant, burn_order
 from domain.wallet.events import WalletMode
+from domain.wallet.expiry import notice_at
 from domain.wallet.overage import length
 from domain.wallet.wallet import Wallet
 from tests import model
@@ -952,6 +958,9 @@ def due_by_hand(wallet: Wallet) -> list[Any]:
             terms = grant.terms
             if grant.status in ("ACTIVE", "PENDING") and terms.lapses_at is not None:
                 due.append((terms.lapses_at, GRANT_EXPIRES, account.asset, terms.grant_id))
+                told_at = notice_at(terms)
+                if told_at is not None and not grant.expiry_told:
+                    due.append((told_at, GRANT_EXPIRES_SOON, account.asset, terms.grant_id))
             if grant.status == "PENDING":
                 due.append(
                     (terms.effective_at, GRANT_BECOMES_EFFECTIVE, account.asset, terms.grant_id)

@@ -36,6 +36,7 @@ from application.storage.recorder import LedgerDatastore, LedgerRecorder
 from application.storage.roles import prepare_roles, role_names
 from application.tenants import open_tenant
 from domain import identity
+from domain.wallet.watches import Watch
 from projections.database import Connection
 from projections.engine import ProjectionEngine
 from projections.models import read_models
@@ -150,6 +151,12 @@ class Shop:
         answer = self.do(CaptureUsage(hold, amount, **how))
         assert isinstance(answer, ChargeAnswer)
         return answer.charge.id
+
+    def watch(self, customer: str) -> Watch:
+        """Return what is watched of a customer's CREDIT, as the writer knows it."""
+        wallet = self.ledger.cache.get(self.wallet(customer))
+        assert wallet is not None
+        return wallet.watches["CREDIT"]
 
     def run_due_work(self, customer: str) -> None:
         self.do(RunDueWork(self.wallet(customer)))

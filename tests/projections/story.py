@@ -24,7 +24,7 @@ from application.commands.requests import (
     UnfreezeWallet,
     VoidGrant,
 )
-from application.commands.spend_requests import SetBudgetTemplate
+from application.commands.spend_requests import SetBudget, SetBudgetTemplate
 from application.commands.subscription_requests import (
     CancelSubscription,
     ChangeSubscription,
@@ -32,6 +32,12 @@ from application.commands.subscription_requests import (
     ResumeSubscription,
     SetOverrides,
     Subscribe,
+)
+from application.commands.top_up_requests import (
+    ReportTopUp,
+    ResumeAutoTopUp,
+    SetAutoTopUp,
+    SetBalanceAlert,
 )
 from domain.refusals import InsufficientFunds
 from tests.plans import flat, included, seat
@@ -49,6 +55,7 @@ def tell(shop: Shop) -> None:
     grace_and_batches(shop)
     settings(shop)
     spend_control(shop)
+    watched(shop)
     on_account(shop)
     subscribed(shop)
     tell_documents(shop)
@@ -218,6 +225,32 @@ def spend_control(shop: Shop) -> None:
     shop.grant(customer, "50")
     shop.do(SetBudgetTemplate("agent:*", "CREDIT", "9", "DAY"))
     shop.charge(customer, "2", subject="agent:a")
+
+
+def watched(shop: Shop) -> None:
+    """An alert, a budget, and top-ups that settle, are declined, time out and settle late."""
+    customer = shop.customer("HYBRID")
+    ends = shop.clock.at + timedelta(days=20)
+    shop.grant(customer, "50", "PAID", expires_at=ends)
+    shop.do(SetBudget(customer, "bot", "CREDIT", "9", "TOTAL"))
+    shop.do(SetBalanceAlert(customer, "CREDIT", "40"))
+    price = Money("1", "USD")
+    shop.do(SetAutoTopUp(customer, "CREDIT", "45", "10", price=price, max_per_day=9))
+    for outcome in ("SETTLED", "ACTION_REQUIRED", None, "DECLINED", "DECLINED", "DECLINED"):
+        shop.charge(customer, "9", subject="bot/1")
+        asked = shop.watch(customer).request_id
+        assert asked is not None
+        if outcome is not None:
+            shop.do(ReportTopUp(asked, outcome))
+        shop.wait(hours=1)
+        shop.run_due_work(customer)
+        if outcome is None:
+            shop.do(ReportTopUp(asked, "SETTLED", reference="late"))
+    assert shop.watch(customer).suspended
+    shop.do(ResumeAutoTopUp(customer, "CREDIT"), SetAutoTopUp(customer, "CREDIT", None))
+    shop.charge(customer, "20")
+    shop.wait(days=18)
+    shop.run_due_work(customer)
 
 
 def on_account(shop: Shop) -> None:

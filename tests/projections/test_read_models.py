@@ -13,10 +13,12 @@ from projections.charges import Charges
 from projections.customers import Customers
 from projections.log import LogReader
 from projections.margins import Margins
+from projections.notifications import Notifications
 from projections.read_model import ReadModel
 from projections.statement import Statement
 from projections.subscriptions import Subscriptions
 from projections.tables import Location
+from projections.top_ups import TopUps
 from tests.projections.shop import Shop
 
 pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("projections")]
@@ -115,6 +117,14 @@ class TestCharges(ReadModelContract):
 
 class TestCustomers(ReadModelContract):
     model_class: ClassVar[type[ReadModel[Any]]] = Customers
+
+
+class TestNotifications(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = Notifications
+
+
+class TestTopUps(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = TopUps
 
 
 class TestStatement(ReadModelContract):

@@ -33,6 +33,7 @@ NOT_YET_STATED = {
     "accounting.functional_currency_set",
     "accounting.policy_set",
     "period.close_failed",
+    "period.closed",
     "period.closing",
     "period.day_ended",
     "period.reopened",
@@ -173,7 +174,7 @@ def test_streams_that_tell_two_stories_are_named(
     [
         ("customer.created", {"customers"}),
         ("charge.settled", {"charges", "journal", "margins", "statement", "unbilled"}),
-        ("wallet.opened", {"balances", "aggregates"}),
+        ("wallet.opened", {"balances", "aggregates", "notifications"}),
     ],
 )
 def test_what_cannot_be_folded_is_a_finding_and_the_rest_is_compared(

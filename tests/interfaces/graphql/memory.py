@@ -13,7 +13,7 @@ from strawberry.types import ExecutionResult
 from application.caller import Caller
 from application.clock import SetClock
 from application.codec import EventCodec, topic_of
-from application.commands.handlers import HANDLERS, own_stream
+from application.commands.handlers import decide, own_stream
 from application.commands.requests import Command
 from application.errors import NotASandbox
 from application.ledger import Outcome
@@ -105,7 +105,7 @@ class MemoryLedger:
         batch.look_up(caller.tenant_id, [] if own is None else [own])
         try:
             command.check()
-            answer = HANDLERS[type(command)](Work(batch, caller), command)
+            answer = decide(Work(batch, caller), command)
         except Refusal as refusal:
             return Outcome(None, refusal, 0)
         except NotASandbox as error:
@@ -258,6 +258,9 @@ class MemoryReadModels:
             for event in self._log.all
             if isinstance(event, BudgetCounted) and event.wallet_id == wallet_id
         }
+
+    def notification(self, tenant_id: str, notification_id: str) -> None:
+        """Nothing is told here."""
 
     def customer_page(self, *asked: Any) -> Page[str]:
         return self._page("customers", asked)

@@ -14,15 +14,18 @@ from domain.grants import grant
 from domain.money import asset
 from domain.usage import charge
 from domain.wallet import events as wallet_events
+from domain.wallet import watches
 from interfaces.graphql.assets import AssetKind
 from interfaces.graphql.charges import ChargeStatus
 from interfaces.graphql.grants import GrantSource, GrantStatus, Recognition
 from interfaces.graphql.holds import HoldStatus
 from interfaces.graphql.inputs import AdjustmentReason
+from interfaces.graphql.notifications import NotificationKind
 from interfaces.graphql.problems import ProblemCode
 from interfaces.graphql.statement import Bucket, StatementKind, UsageGroup
+from interfaces.graphql.top_ups import TopUpOutcome, TopUpStatus
 from interfaces.graphql.wallets import WalletMode
-from projections import queries, series, statement
+from projections import notifications, queries, series, statement
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,9 @@ from projections import queries, series, statement
         (StatementKind, statement.StatementKind),
         (UsageGroup, queries.UsageGroup),
         (Bucket, series.Bucket),
+        (TopUpOutcome, watches.TopUpOutcome),
+        (TopUpStatus, watches.TopUpStatus),
+        (NotificationKind, notifications.NotificationKind),
     ],
 )
 def test_an_enum_has_the_values_of_its_literal(shown: type[Enum], meant: Any) -> None:

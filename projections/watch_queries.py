@@ -1,0 +1,113 @@
+"""What lists of notifications and top-ups answer, from the read models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+
+from psycopg.sql import SQL, Composable
+
+from projections.notifications import NOTIFICATIONS, NotificationRow
+from projections.pages import Page, cursor, place
+from projections.top_ups import TOP_UPS, TopUpRow
+
+_NEWEST = 2**63 - 1
+_STATUS_AT: LiteralString = (
+    "CASE WHEN status IN ('REQUESTED', 'ACTION_REQUIRED') AND times_out_at <= %(now)s"
+    " THEN 'TIMED_OUT' ELSE status END"
+)
+
+
+class WatchQueries:
+    """Part of `ReadModels`."""
+
+    def _rows(
+        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
+    ) -> Sequence[tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def notification_page(
+        self,
+        tenant_id: str,
+        customer_id: str | None,
+        kind: str | None,
+        first: int,
+        after: str | None = None,
+    ) -> Page[NotificationRow]:
+        """Return what was told, newest first. Raises BadCursor."""
+        position, at = place("notifications", 2, after) if after is not None else (_NEWEST, 0)
+        where = "tenant = %(tenant)s AND (position, place) < (%(position)s, %(place)s)"
+        if customer_id is not None:
+            where += " AND customer_id = %(customer)s"
+        if kind is not None:
+            where += " AND kind = %(kind)s"
+        found = self._rows(
+            tenant_id,
+            "SELECT {columns} FROM {notifications} WHERE {where}"
+            " ORDER BY position DESC, place DESC LIMIT %(limit)s",
+            {
+                "position": position, "place": at, "customer": customer_id, "kind": kind,
+                "limit": first + 1,
+            },
+            where=SQL(where),
+            columns=NOTIFICATIONS.selected(),
+        )  # fmt: skip
+        rows = [NOTIFICATIONS.row_of(row) for row in found[:first]]
+        end = cursor("notifications", rows[-1].position, rows[-1].place) if rows else None
+        return Page(rows, end, len(found) > first)
+
+    def notification(self, tenant_id: str, notification_id: str) -> NotificationRow | None:
+        found = self._rows(
+            tenant_id,
+            "SELECT {columns} FROM {notifications}"
+            " WHERE tenant = %(tenant)s AND notification_id = %(id)s",
+            {"id": notification_id},
+            columns=NOTIFICATIONS.selected(),
+        )
+        return NOTIFICATIONS.row_of(found[0]) if found else None
+
+    def top_up_page(
+        self,
+        tenant_id: str,
+        customer_id: str | None,
+        status: str | None,
+        now: datetime,
+        first: int,
+        after: str | None = None,
+    ) -> Page[str]:
+        """Return ids of requests for top-ups, newest first. status: as it is `now`.
+
+        Raises BadCursor.
+        """
+        before = _NEWEST if after is None else place("topups", 1, after)[0]
+        where = "tenant = %(tenant)s AND position < %(before)s"
+        if customer_id is not None:
+            where += " AND customer_id = %(customer)s"
+        if status is not None:
+            where += f" AND {_STATUS_AT} = %(status)s"
+        rows = self._rows(
+            tenant_id,
+            "SELECT request_id::text, position FROM {top_ups} WHERE {where}"
+            " ORDER BY position DESC LIMIT %(limit)s",
+            {
+                "before": before, "customer": customer_id, "status": status, "now": now,
+                "limit": first + 1,
+            },
+            where=SQL(where),
+        )  # fmt: skip
+        shown = rows[:first]
+        end = cursor("topups", int(shown[-1][1])) if shown else None
+        return Page([str(row[0]) for row in shown], end, len(rows) > first)
+
+    def unsettled_top_ups(self, tenant_id: str, since: datetime, limit: int) -> list[TopUpRow]:
+        """Return requests of which something may still be heard, the oldest first."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT {columns} FROM {top_ups} WHERE tenant = %(tenant)s"
+            " AND status IN ('REQUESTED', 'ACTION_REQUIRED', 'TIMED_OUT')"
+            " AND requested_at >= %(since)s ORDER BY requested_at, request_id LIMIT %(limit)s",
+            {"since": since, "limit": limit},
+            columns=TOP_UPS.selected(),
+        )
+        return [TOP_UPS.row_of(row) for row in rows]
