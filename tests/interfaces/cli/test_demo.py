@@ -43,7 +43,7 @@ REPORT = """\
              Comet Couriers: 500 CREDIT
              Nimbus Hosting: 500 CREDIT
              Prism Optics: 4.999787 USD
-  replay     4 591 events, 0 differences
+  replay     4 708 events, 0 differences
 """
 
 
