@@ -265,9 +265,10 @@ class LedgerRecorder(PostgresApplicationRecorder):
         cursor.execute(self._begin_and_ask(tuple(relied_on)))
         while cursor.nextset():
             pass
-        versions: dict[str, int] = dict(cursor.fetchall())
+        versions: dict[str, int | None] = dict(cursor.fetchall())
         for stream_id, version in relied_on.items():
-            if versions.get(stream_id, 0) != version:
+            # A stream that nobody has begun stands at 0.
+            if (versions[stream_id] or 0) != version:
                 raise MovedOn(stream_id)
 
     def _insert(self, cursor: Cursor[Any], rows: Rows) -> list[int]:

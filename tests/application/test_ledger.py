@@ -20,7 +20,7 @@ from application.commands.requests import (
 )
 from application.errors import NotASandbox
 from application.ledger import Ledger, Outcome
-from application.storage.recorder import Rows
+from application.storage.recorder import MovedOn, Rows
 from domain.refusals import InsufficientFunds, InvalidInput, NotFound, Overloaded
 from tests.application.conftest import Serve
 from tests.application.engine import Engine, replayed, settled, usage
@@ -142,6 +142,24 @@ def test_charges_of_callers_of_one_commit_stay_apart(engine: Engine, waiting: Le
         ("first", "wallet.usage_debited"),
     ]
     assert engine.available() == 85
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_is_relied_on_is_compared_as_it_is_written(engine: Engine, moved: bool) -> None:
+    """A stream that nobody has begun, and one that is there."""
+    # given
+    (answer,) = engine.done(CreateCustomer("a"))
+    relied_on = {answer.customer_id: 1, engine.wallet_id("nobody"): int(moved)}
+    rows = Rows(
+        [engine.tenant_id], [engine.wallet_id("new")], [1], ["asset.defined"], [b"{}"],
+        [engine.clock.now()], ["test"], ["request"],
+    )  # fmt: skip
+    # when, then
+    if moved:
+        with pytest.raises(MovedOn):
+            engine.recorder.append(rows, relied_on)
+    else:
+        assert len(engine.recorder.append(rows, relied_on)) == 1
 
 
 def test_a_real_clock_cannot_be_advanced(engine: Engine) -> None:
