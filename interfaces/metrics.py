@@ -8,6 +8,7 @@ there are several.
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -121,6 +122,7 @@ class Metrics:
             registry=registry,
         )
         self._ledger: Ledger | None = None
+        self._looking = threading.Lock()
         self._seen_hits = 0
         self._seen_misses = 0
         self._database: list[Collector] = []
@@ -157,6 +159,9 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return all figures in Prometheus' text format; with workers, those of all of them."""
+        if self._ledger is not None:
+            # A writer that waits for its database tells nothing, and its queue grows.
+            self._look_at_writer()
         directory = os.environ.get(WORKERS_DIRECTORY)
         if directory is None:
             return generate_latest(self.registry)
@@ -198,13 +203,14 @@ class Metrics:
 
     def _look_at_writer(self) -> None:
         assert self._ledger is not None
-        self._waiting.set(self._ledger.waiting)
         cache = self._ledger.cache
-        hits, misses = cache.hits, cache.misses
-        self._cache_lookups.labels("hit").inc(max(0, hits - self._seen_hits))
-        self._cache_lookups.labels("miss").inc(max(0, misses - self._seen_misses))
-        self._seen_hits, self._seen_misses = hits, misses
-        self._cache_bytes.set(cache.bytes)
+        with self._looking:
+            self._waiting.set(self._ledger.waiting)
+            self._cache_bytes.set(cache.bytes)
+            hits, misses = cache.hits, cache.misses
+            self._cache_lookups.labels("hit").inc(max(0, hits - self._seen_hits))
+            self._cache_lookups.labels("miss").inc(max(0, misses - self._seen_misses))
+            self._seen_hits, self._seen_misses = hits, misses
 
 
 class _DatabaseCollector(Collector):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from application.ledger import Ledger
 from application.storage.database import Login
 from interfaces.metrics import Metrics, database_families
 from interfaces.reference import DOCS
+from tests.application.engine import Engine, prepared, running, usage
+from tests.processes.commands import eventually
 from tests.scenarios.server import Client, serving, settings_for
 
 KEY = "a-key-for-prometheus"
@@ -28,6 +32,12 @@ def client(database: Login, tmp_path: Path) -> Iterator[Client]:
         client.customer()
         client.grant("g", "10")
         yield client
+
+
+@pytest.fixture
+def engine(database: Login) -> Iterator[Engine]:
+    with running(prepared(database)) as engine:
+        yield engine
 
 
 def metrics_of(url: str, **headers: str) -> Samples:
@@ -106,6 +116,26 @@ def test_read_models_tell_how_far_they_are(client: Client) -> None:
         assert found["counterfoil_projection_lag_seconds", (name,)] == 0
         assert found["counterfoil_projection_stopped", (name,)] == 0
         assert found["counterfoil_projection_position", (name,)] > 0
+
+
+def test_what_waits_shows_while_the_writer_stands(engine: Engine) -> None:
+    # given a writer that has not begun
+    engine.funded("10")
+    ledger, metrics = Ledger(engine.recorder, engine.clock), Metrics()
+    metrics.watch_writer(ledger)
+    sent = threading.Thread(target=ledger.execute, args=(engine.caller, [usage("e1"), usage("e2")]))
+    # when
+    sent.start()
+    eventually(lambda: ledger.waiting == 2, "both wait")
+    # then
+    assert "counterfoil_queue_commands 2.0" in metrics.exposition().decode()
+    ledger.start()
+    sent.join()
+    ledger.stop()
+    assert "counterfoil_queue_commands 0.0" in metrics.exposition().decode()
+    assert re.search(
+        r"^counterfoil_wallet_cache_bytes [1-9]", metrics.exposition().decode(), re.MULTILINE
+    )
 
 
 def test_nothing_of_a_tenant_is_told(client: Client) -> None:
