@@ -93,6 +93,10 @@ class Arrivals:
     def _ask(self) -> None:
         found = self._look()
         with self._changed:
-            if not self._folding:
-                self._standings.update(found)
-                self._changed.notify_all()
+            if self._folding:
+                return
+            for name, standing in found.items():
+                # Several ask at once, and the first to ask may be the last to be answered.
+                if standing.position >= self._standings.get(name, standing).position:
+                    self._standings[name] = standing
+            self._changed.notify_all()
