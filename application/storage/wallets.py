@@ -17,6 +17,10 @@ _GRANT_BYTES = 1_100
 _HOLD_BYTES = 1_400
 _BUDGET_BYTES = 900
 _RANGE_BYTES = 150
+_ENROLMENT_BYTES = 4_000
+_SPAN_BYTES = 1_000
+_OVERRIDE_BYTES = 2_000
+_ROW_BYTES = 600
 
 
 class WalletCache:
@@ -68,4 +72,8 @@ def estimated_bytes(wallet: Wallet) -> int:
     for account in wallet.accounts.values():
         size += _ACCOUNT_BYTES + _GRANT_BYTES * len(account.grants)
         size += _RANGE_BYTES * (len(account.owed) + len(account.invoiced))
+    for enrolment in wallet.enrolments.values():
+        size += _ENROLMENT_BYTES + _SPAN_BYTES * len(enrolment.spans)
+        for price in enrolment.terms.overrides:
+            size += _OVERRIDE_BYTES + _ROW_BYTES * len(price.rows)
     return size

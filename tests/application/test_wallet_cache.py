@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from application.commands.catalog_requests import DefineMeter, PriceSaid, RowSaid
 from application.commands.requests import (
     AuthorizeUsage,
     Command,
@@ -19,8 +21,10 @@ from application.commands.requests import (
 from application.commands.spend_requests import SetBudget
 from application.storage.wallets import WalletCache, estimated_bytes
 from domain import identity
+from domain.catalog.price import PriceModel
 from domain.wallet.wallet import Wallet
 from tests.books import START, Books
+from tests.plans import Plans, flat, included, seat
 
 COPIES = 30
 
@@ -68,11 +72,44 @@ def folded(books: Books, wallet_id: str) -> Wallet:
     ids=["empty", "a grant", "grants", "holds", "budgets"],
 )
 def test_the_estimate_is_what_a_wallet_takes(commands: list[Command]) -> None:
-    # given
-    books, wallet_id = wallet_with(*commands)
+    check_estimate(*wallet_with(*commands))
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_the_estimate_of_subscriptions(rows: int) -> None:
+    # given five, two of them with prices of their own
+    books = Books()
+    plans = Plans(books)
+    override = PriceSaid(
+        "use",
+        PriceModel.UNIT,
+        "USD",
+        "tokens",
+        unit_price="1",
+        dimensions=("model",),
+        rows=tuple(RowSaid({"model": f"m{number}"}, "0.1") for number in range(rows)),
+    )
+    for number in range(2):
+        books.do(DefineMeter(f"tokens{number}"))
+    for number in range(5):
+        prices = [flat("20"), seat("5")]
+        if number < 2:
+            prices.append(replace(override, meter=f"tokens{number}"))
+        plans.publish(f"p{number}", prices, [included("100")])
+        subscription = plans.subscribe(f"p{number}")
+        if number < 2:
+            plans.override(subscription, replace(override, meter=f"tokens{number}"))
+    # then
+    check_estimate(
+        books,
+        identity.wallet_id(books.tenant_id, identity.customer_id(books.tenant_id, "acme")),
+    )
+
+
+def check_estimate(books: Books, wallet_id: str) -> None:
+    """Never less than what a wallet takes, and not more than twice as much."""
     folded(books, wallet_id)
     gc.collect()
-    # when
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -81,7 +118,6 @@ def test_the_estimate_is_what_a_wallet_takes(commands: list[Command]) -> None:
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # then never less, and not twice as much
     taken = (after - before) / COPIES
     assert taken <= estimated_bytes(wallets[0]) <= 2 * taken
 
