@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable
 
 from domain.invoicing.draft import Draft, DraftCycle, DraftLine
 from domain.invoicing.events import BilledOverage
-from domain.invoicing.unbilled import UNPRICED, UnbilledLine
+from domain.invoicing.unbilled import FEE, UNPRICED, UnbilledLine
 from domain.money.currencies import EXPONENTS
 from domain.money.decimals import decimal_of
 from projections.pages import Page, cursor, place
@@ -162,9 +162,12 @@ class InvoiceQueries:
 
 def _draft_line(line: UnbilledLine) -> DraftLine:
     custom = line.asset not in EXPONENTS
+    description = f"Usage of {line.meter}"
+    if line.meter.startswith(FEE):
+        description = f"Fee {line.meter.removeprefix(FEE)}"
     return DraftLine(
         line.cycle,
-        f"Usage of {line.meter}",
+        description,
         decimal_of(line.units, line.scale) if custom else None,
         line.unit_price if custom and line.currency else None,
         line.exact,

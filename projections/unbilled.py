@@ -1,8 +1,8 @@
 """Read model `unbilled`: what each customer has not been billed, as a draft shows it.
 
 Tables: overage_items, unbilled_lines, unbilled_cycles, unbilled_ranges, billing_versions,
-credit_lines, unbilled_tenants. Events: of charges, grants, invoices and billing accounts, and
-of rates and zones; the wallet's never. The rule is domain/invoicing/unbilled.
+credit_lines, unbilled_tenants. Events: of charges, grants, fees of subscriptions, invoices and
+billing accounts, and of rates and zones; the wallet's never. The rule is domain/invoicing/unbilled.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from domain.invoicing.unbilled import (
 from domain.money.asset import AssetDefined, ExchangeRateSet
 from domain.revenue.accounting import FunctionalCurrencySet
 from domain.revenue.tenant_books import TenantBooks
+from domain.subscriptions.events import FEE_EVENTS
 from domain.tenancy.tenant import TenantConfigured, TenantOpened
 from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
 from projections.database import Connection
@@ -79,6 +80,7 @@ _OF_WALLETS = (
     GrantRepaidOverage,
     InvoiceIssued,
     InvoiceVoided,
+    *FEE_EVENTS,
 )
 
 
@@ -105,6 +107,7 @@ class UnbilledModel(ReadModel[Unbilled]):
         DocumentVoided,
         CreditKept,
         CreditUsed,
+        *FEE_EVENTS,
     )
     tables: ClassVar[tuple[Table[Any], ...]] = (
         ITEMS,

@@ -4,7 +4,8 @@ charges it is made of.
 Each charge's overage is an item: a stretch of its account's overage, and what it is worth.
 Sums by meter and cycle are the lines of a draft; cycles are kept for good, because what a
 document bills is the cycle's exact total, rounded, less what earlier ones billed. Usage of a
-credit line (a COMMITMENT grant) is billed likewise, without a stretch.
+credit line (a COMMITMENT grant) is billed likewise, without a stretch, and so are fees of
+subscriptions that are collected by invoice.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from domain.aggregate import Event
 from domain.grants.events import GrantIssued, GrantRepaidOverage
@@ -21,12 +23,26 @@ from domain.invoicing.exact import exact_money, exact_value
 from domain.revenue.books import Books, Place
 from domain.revenue.folding import FOLD
 from domain.revenue.journal import month_of
+from domain.subscriptions.events import (
+    CycleStarted,
+    FeeEvent,
+    FeesAccrued,
+    PeriodStarted,
+    PlanChanged,
+    SubscriptionCanceled,
+    credits_of,
+)
 from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
 from domain.wallet import overage
 from domain.wallet.events import Range
 
 UNPRICED = ""
 """Stands for the currency of overage in an asset that had no exchange rate."""
+
+FEE = "counterfoil:fee:"
+"""Stands before the key of a fee where usage has its meter."""
+
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -209,6 +225,30 @@ class Unbilled:
                 found.append((item, part))
         return found
 
+    def charge_fees(self, place: Place, event: FeeEvent) -> None:
+        """Add fees that no charge collected, less what is given back of such."""
+        for fee in event.fees:
+            if fee.charge_id is None and fee.units:
+                due = fee.starts_at if fee.in_advance else fee.ends_at - _MOMENT
+                line = self._charge_fee(place, event, fee.key, fee.asset, fee.units, due)
+                line.charges += 1
+        for credit in credits_of(event):
+            if credit.charge_id is None:
+                due = credit.starts_at
+                self._charge_fee(place, event, credit.key, credit.asset, -credit.units, due)
+
+    def _charge_fee(
+        self, place: Place, event: FeeEvent, key: str, asset: str, units: int, due: datetime
+    ) -> UnbilledLine:
+        tenant = self.books.tenant(place.tenant)
+        rate = tenant.rate(asset, due)
+        currency, price = (rate.currency, rate.unit_price) if rate else (UNPRICED, "0")
+        cycle = month_of(tenant.local_day(due))
+        meter = f"{FEE}{key}"
+        line = self._line(place, event.wallet_id, currency, cycle, meter, asset, price)
+        self._move(place, line, units, price)
+        return line
+
     # Documents
 
     def bill(self, place: Place, event: InvoiceIssued | InvoiceVoided) -> None:
@@ -299,6 +339,10 @@ def fold(state: Unbilled, position: int, tenant: str, event: Event) -> None:
     match event:
         case ChargeSettled() | ChargeCaptured():
             state.settle(place, event)
+        case CycleStarted() | PeriodStarted() | FeesAccrued() | PlanChanged():
+            state.charge_fees(place, event)
+        case SubscriptionCanceled():
+            state.charge_fees(place, event)
         case ChargeRefunded():
             state.refund(place, event)
         case GrantRepaidOverage():

@@ -113,6 +113,8 @@ def _tell_change(
                 enrolment.subscription_id,
                 turn.next_version(),
                 turn.at,
+                turn.wallet.id,
+                turn.wallet.customer_id,
                 enrolment.terms.product_key,
                 enrolment.plan.version,
                 enrolment.terms.pinned,
@@ -372,7 +374,14 @@ def cancel(turn: Turn, credited: tuple[FeeCredit, ...]) -> None:
     turn.tell(
         [
             SubscriptionCanceled(
-                before.subscription_id, turn.next_version(), turn.at, credited, fees, revoked
+                before.subscription_id,
+                turn.next_version(),
+                turn.at,
+                turn.wallet.id,
+                turn.wallet.customer_id,
+                credited,
+                fees,
+                revoked,
             )
         ]
     )
@@ -410,6 +419,8 @@ def change_before_start(turn: Turn, terms: PlanTerms, plan: Plan, quantity: int)
                 before.subscription_id,
                 turn.next_version(),
                 turn.at,
+                turn.wallet.id,
+                turn.wallet.customer_id,
                 terms.product_key,
                 plan.version,
                 terms.pinned,

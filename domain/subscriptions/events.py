@@ -76,7 +76,7 @@ class CycleBounds:
 
 
 class SubscriptionEvent(Event):
-    """Base of the events of a subscription."""
+    """Base of the events of a subscription. Those with fees name wallet and customer."""
 
     def apply(self, aggregate: Subscription) -> None:
         raise NotImplementedError
@@ -112,6 +112,8 @@ class CycleStarted(SubscriptionEvent):
     """
 
     TOPIC: ClassVar[str] = "subscription.cycle_started"
+    wallet_id: str
+    customer_id: str
     cycle: CycleBounds
     anchor: datetime
     timezone: str
@@ -136,6 +138,8 @@ class PeriodStarted(SubscriptionEvent):
     """Within a cycle, a shorter period of fees or credits began."""
 
     TOPIC: ClassVar[str] = "subscription.period_started"
+    wallet_id: str
+    customer_id: str
     period: CyclePeriod
     product_key: str
     version: int
@@ -152,6 +156,8 @@ class FeesAccrued(SubscriptionEvent):
     """Fees in arrears for what has ended, and what a commitment was short of."""
 
     TOPIC: ClassVar[str] = "subscription.fees_accrued"
+    wallet_id: str
+    customer_id: str
     product_key: str
     version: int
     fees: tuple[FeeLine, ...]
@@ -170,6 +176,8 @@ class PlanChanged(SubscriptionEvent):
     """
 
     TOPIC: ClassVar[str] = "subscription.plan_changed"
+    wallet_id: str
+    customer_id: str
     product_key: str
     version: int
     pinned: int | None
@@ -246,6 +254,8 @@ class SubscriptionCanceled(SubscriptionEvent):
     """It ended at once. As of PlanChanged; what is unbilled is to be issued."""
 
     TOPIC: ClassVar[str] = "subscription.canceled"
+    wallet_id: str
+    customer_id: str
     credits: tuple[FeeCredit, ...]
     fees: tuple[FeeLine, ...]
     revoked: tuple[tuple[str, int], ...]
@@ -263,3 +273,12 @@ class SubscriptionEnded(SubscriptionEvent):
 
     def apply(self, aggregate: Subscription) -> None:
         aggregate.end("ENDED", self.due_at)
+
+
+FeeEvent = CycleStarted | PeriodStarted | FeesAccrued | PlanChanged | SubscriptionCanceled
+FEE_EVENTS = (CycleStarted, PeriodStarted, FeesAccrued, PlanChanged, SubscriptionCanceled)
+
+
+def credits_of(event: FeeEvent) -> tuple[FeeCredit, ...]:
+    """Return what an event gives back of fees."""
+    return event.credits if isinstance(event, PlanChanged | SubscriptionCanceled) else ()

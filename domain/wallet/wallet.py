@@ -878,7 +878,16 @@ class Wallet(Aggregate):
         self, period: BudgetPeriod, timezone: str | None, week_start: int, at: datetime
     ) -> Window:
         """Return the window that `at` lies in. timezone: None for the customer's."""
-        return window_of(period, timezone or self.timezone, week_start, at)
+        cycle = self._cycle_at(at) if period == "CYCLE" else None
+        return window_of(period, timezone or self.timezone, week_start, at, cycle)
+
+    def _cycle_at(self, at: datetime) -> tuple[datetime, datetime] | None:
+        """Return the running cycle of the oldest live subscription."""
+        for each in self.enrolments.values():
+            cycle = each.cycle_window
+            if each.running and cycle.starts_at <= at < cycle.ends_at:
+                return cycle.starts_at, cycle.ends_at
+        return None
 
     def set_budget(
         self,

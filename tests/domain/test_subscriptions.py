@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from application.commands.requests import FreezeWallet, Money
+from application.commands.spend_requests import SetBudget
 from application.commands.subscription_requests import Subscribe
+from domain.invoicing.unbilled import FEE, Unbilled, fold
 from domain.refusals import (
     IdempotencyConflict,
     InsufficientFunds,
     InvalidInput,
     InvalidState,
     NotFound,
+    SpendLimitReached,
 )
+from projections.unbilled import UnbilledModel
 from tests.books import Books, amount
 from tests.plans import Plans, flat, included, seat
 
@@ -826,3 +830,55 @@ def test_paid_in_full_by_a_grant_that_ended_during_the_downtime() -> None:
 
     # when / then
     assert left(runs=True) == left(runs=False) == "0"
+
+
+def unbilled(plans: Plans) -> dict[str, str]:
+    """Return what a draft in USD shows, by month and line."""
+    state = Unbilled()
+    for position, event in enumerate(plans.books.log.all(), start=1):
+        if type(event) in UnbilledModel.events:
+            fold(state, position, plans.books.tenant_id, event)
+    return {
+        f"{line.cycle} {line.meter.removeprefix(FEE)}": amount(line.units, 9)
+        for line in state.lines.values()
+        if line.units
+    }
+
+
+def test_fees_by_invoice_are_lines_of_the_draft() -> None:
+    # given
+    plans = Plans(Books(utc(2026, 4, 1)), money=None)
+    plans.publish("basic", [flat("20"), seat("6", in_advance=False)])
+    plans.publish("pro", [flat("50")])
+    # when
+    basic = plans.subscribe("basic", collection="INVOICE", quantity=2)
+    assert unbilled(plans) == {"2026-04 fee": "20"}
+    plans.books.at(2026, 4, 16)
+    plans.change(basic, "pro")
+    # then 10 of the fee come back, half of the seats' is due, and half of the new fee
+    assert unbilled(plans) == {"2026-04 fee": "35", "2026-04 seat": "6"}
+    # and
+    plans.books.at(2026, 5, 1)
+    plans.run()
+    assert unbilled(plans) == {
+        "2026-04 fee": "35",
+        "2026-04 seat": "6",
+        "2026-05 fee": "50",
+    }
+
+
+def test_a_cycle_budget_has_the_window_of_the_oldest_subscription() -> None:
+    # given
+    plans = plans_at(2026, 1, 20)
+    plans.publish("pro", [], [included("1000")])
+    plans.subscribe("pro")
+    # when
+    answer = plans.books.do(SetBudget("ext:acme", "", "CREDIT", "10", "CYCLE"))
+    # then
+    assert answer.figures.resets_at == utc(2026, 2, 20)
+    plans.books.charge("a", "10")
+    plans.books.at(2026, 2, 19)
+    with pytest.raises(SpendLimitReached):
+        plans.books.charge("b", "1")
+    plans.books.at(2026, 2, 20)
+    plans.books.charge("b", "1")
