@@ -63,7 +63,9 @@ def test_cycles_tile_over_ten_years(  # noqa: PLR0917
 
 moves = st.lists(
     st.tuples(
-        st.sampled_from(["change", "change", "cancel", "subscribe", "burn", "burn", "wait", "seats"]),
+        st.sampled_from(
+            ["change", "change", "cancel", "subscribe", "burn", "burn", "wait", "seats"]
+        ),
         st.sampled_from(["a", "a", "b", "weekly", "yearly"]),
         st.sampled_from(["REPLACE", "REPLACE", "CARRY", "PRORATE"]),
         st.integers(1, 40),
@@ -100,7 +102,9 @@ def test_no_sequence_of_changes_gives_a_products_credits_twice(
             elif move == "subscribe":
                 running = plans.subscribe(product, f"s{number}", quantity=1)
             elif move == "burn":
-                plans.books.charge(f"e{number}", plans.books.available() if size > 20 else str(size))
+                plans.books.charge(
+                    f"e{number}", plans.books.available() if size > 20 else str(size)
+                )
             else:
                 plans.books.later(days=size / 12)
         except Refusal:

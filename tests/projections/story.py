@@ -40,6 +40,7 @@ from application.commands.top_up_requests import (
     SetBalanceAlert,
 )
 from domain.refusals import InsufficientFunds
+from domain.subscriptions.cycles import CyclePeriod
 from tests.plans import flat, included, seat
 from tests.projections.documents import tell_documents
 from tests.projections.shop import Shop
@@ -268,12 +269,20 @@ def subscribed(shop: Shop) -> None:
         DraftProductVersion("basic", (flat("20"), seat("3", in_advance=False)), includes=(rolling,))
     )
     shop.do(DraftProductVersion("pro", (flat("50"),), includes=(included("1000"),)))
+    shop.do(
+        DraftProductVersion(
+            "yearly", (flat("365"),), includes=(included("9", period=CyclePeriod.MONTH),),
+            period=CyclePeriod.YEAR,
+        )
+    )  # fmt: skip
     shop.do(PublishProductVersion("basic", 1))
+    shop.do(PublishProductVersion("yearly", 1))
     shop.do(PublishProductVersion("pro", 1))
     customer, by_invoice = shop.customer("HYBRID"), shop.customer()
     shop.do(IssueGrant(shop.key("grant"), customer, "USD", "30", "PROMOTIONAL"))
     first = shop.do(Subscribe("story", customer, "basic", quantity=2)).subscription_id
     shop.do(Subscribe("invoiced", by_invoice, "basic", collection="INVOICE"))
+    shop.do(Subscribe("yearly", by_invoice, "yearly", collection="INVOICE"))
     shop.charge(customer, "30")
     shop.wait(days=40)
     shop.run_due_work(customer)
