@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from domain.invoicing.events import BilledCycle, BilledOverage, InvoiceLine
-from domain.invoicing.exact import minor_of, place_of, rounded_to_total
 from domain.invoicing.tax import TaxRate, lines_with_tax, tax_on
+from domain.money.exact import minor_of, place_of, rounded_to_total
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from domain.grants.grant import CreditGrant
 from domain.invoicing.events import InvoiceLine
-from domain.invoicing.exact import exact_money, minor_of
 from domain.money.asset import Asset
 from domain.money.decimals import decimal_of
+from domain.money.exact import exact_money, minor_of
 from domain.refusals import InvalidInput, InvalidState
 
 

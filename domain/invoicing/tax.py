@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain.invoicing.exact import place_of, rounded_to_total
 from domain.money.decimals import units_of
+from domain.money.exact import place_of, rounded_to_total
 from domain.money.rounding import divide_half_even
 
 RATE_SCALE = 18

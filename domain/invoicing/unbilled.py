@@ -19,7 +19,7 @@ from domain.aggregate import Event
 from domain.grants.events import GrantIssued, GrantRepaidOverage
 from domain.invoicing.billing import BillingEvent
 from domain.invoicing.events import InvoiceIssued, InvoiceVoided
-from domain.invoicing.exact import exact_money, exact_value
+from domain.money.exact import exact_money, exact_value
 from domain.revenue.books import Books, Place
 from domain.revenue.folding import FOLD
 from domain.revenue.journal import month_of

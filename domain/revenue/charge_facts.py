@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 from domain.identity import ADJUSTMENT_METER
+from domain.money.exact import exact_money
 from domain.revenue.books import Books, Place, policy_for
 from domain.revenue.grant_facts import make_unconditional, undo_unused, undo_used
 from domain.revenue.journal import Line, month_of
 from domain.revenue.obligation import Obligation, recognise, withdraw
 from domain.revenue.tenant_books import TenantBooks
-from domain.revenue.unbilled import Segment, UnbilledWallet, exact_units
+from domain.revenue.unbilled import Segment, UnbilledWallet
 from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
 
 _NOT_USAGE = ("FORFEITURE", "CORRECTION")
@@ -84,7 +85,7 @@ def _draw(
     tenant = books.tenant(place.tenant)
     wallet = books.wallet(place, o.wallet_id, o.customer_id)
     o.burned += units
-    change = wallet.move(o.currency, month_of(occurred), exact_units(units))
+    change = wallet.move(o.currency, month_of(occurred), exact_money(units))
     _post_overage(books, place, event, tenant, o.customer_id, o.currency, change, occurred)
 
 
@@ -142,7 +143,7 @@ def refund(books: Books, place: Place, event: ChargeRefunded) -> None:
             continue
         if o.source == "COMMITMENT":
             o.burned -= units
-            change = wallet.move(o.currency, cycle, -exact_units(units))
+            change = wallet.move(o.currency, cycle, -exact_money(units))
             _post_forgiven(books, place, event, o.currency, change, day, service)
         elif reason == "CORRECTION":
             undo_unused(books, place, event, o, -units, fact="correction")

@@ -17,14 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from domain.money.currencies import CURRENCY_SCALE
-from domain.money.decimals import units_of
-from domain.money.rounding import divide_half_even
-from domain.revenue.journal import units_per_minor
-
-EXACT_SCALE = 30
-_PRICE_SCALE = 18
-_EXACT_PER_UNIT: int = 10 ** (EXACT_SCALE - CURRENCY_SCALE)
+from domain.money.exact import exact_value, minor_of
 
 
 @dataclass(slots=True)
@@ -101,18 +94,11 @@ class UnbilledWallet:
         """Change a cycle's exact value; return the minor units by which its posting changes."""
         balance = self.cycles.setdefault(f"{currency} {cycle}", CycleBalance())
         balance.exact += exact
-        after = divide_half_even(balance.exact, _EXACT_PER_UNIT * units_per_minor(currency))
+        after = minor_of(balance.exact, currency)
         change = after - balance.posted
         balance.posted = after
         return change
 
 
-def exact_units(units: int) -> int:
-    """Return units of a currency at the exact scale."""
-    return units * _EXACT_PER_UNIT
-
-
 def _value(segment: Segment, scale: int) -> int:
-    price = units_of(segment.unit_price, _PRICE_SCALE)
-    to_exact: int = 10 ** (EXACT_SCALE - _PRICE_SCALE - scale)
-    return (segment.end - segment.start) * price * to_exact
+    return exact_value(segment.end - segment.start, scale, segment.unit_price)

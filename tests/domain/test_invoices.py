@@ -28,12 +28,12 @@ from domain.invoicing.billing import BillingAccount, billing_id
 from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.draft import Bill, Draft, DraftCycle, DraftLine, bill_of
 from domain.invoicing.events import BilledOverage
-from domain.invoicing.exact import exact_money, exact_value
 from domain.invoicing.invoice import Invoice
 from domain.invoicing.numbers import NumberTaken, number_of, number_text
 from domain.invoicing.tax import TaxRate
 from domain.money.asset import currency
 from domain.money.currencies import EXPONENTS
+from domain.money.exact import exact_money, exact_value
 from domain.refusals import InsufficientFunds, InvalidInput, InvalidState, NotFound, Refusal
 from domain.wallet import overage
 from tests.books import Books

@@ -1,7 +1,7 @@
-"""Exact money of a draft, and how an invoice shows it in the currency's minor units.
+"""Exact money, and how documents and journals show it in the currency's minor units.
 
-Overage in an asset of at most 12 places at a unit price of at most 18 is exact at 30 places.
-Documents have the currency's exponent (ISO 4217): the total is rounded once, half-even, and
+Units of an asset of at most 12 places at a unit price of at most 18 are exact at 30 places.
+Documents have the currency's exponent (ISO 4217): a total is rounded once, half-even, and
 its lines are made to sum to it.
 """
 
