@@ -112,6 +112,7 @@ def issue_invoice(work: Work, command: IssueInvoice) -> InvoiceAnswer:
     for each in draft.overage:
         if each.ranges:
             wallet.invoice_overage(each.asset, invoice_id, each.ranges, at)
+    _no_longer_owed(wallet, invoice, invoice.paid_by_credit(), at)
     return InvoiceAnswer(invoice)
 
 
@@ -208,11 +209,6 @@ def void_invoice(work: Work, command: VoidInvoice) -> InvoiceAnswer:
             account.id, account.version + 1, at, invoice.id, issued.currency, _items(issued.lines)
         )
     )
-    for other_id, minor in issued.credits:
-        account.record(
-            CreditKept(account.id, account.version + 1, at, other_id, issued.currency, minor)
-        )
-        work.required(Invoice, other_id, "invoice").move_credit(invoice.id, -minor, at)
     for each in issued.overage:
         wallet.uninvoice_overage(each.asset, invoice.id, each.ranges, at)
     return InvoiceAnswer(invoice)

@@ -201,10 +201,16 @@ class Invoice(Aggregate):
     def move_credit(self, to_invoice_id: str, minor: int, at: datetime) -> None:
         self.record(InvoiceCreditMoved(self.id, self.version + 1, at, to_invoice_id, minor))
 
+    def paid_by_credit(self) -> tuple[BilledOverage, ...]:
+        """Return the overage that earlier credit paid for when this was issued."""
+        return self._settled_overage(0)
+
     def void(self, reason: str, at: datetime) -> None:
-        """Raises InvalidState: paid or credited in any part, voided, or a kind without claim."""
+        """Raises InvalidState: paid or credited in any part, also by what an earlier document
+        was in credit; voided, or a kind without claim.
+        """
         self._claimable("voided")
-        if self.paid_minor or self.credit_note_ids or self.given_up:
+        if self.settled_minor or self.given_up:
             raise self._not("voided", self.shown_status)
         issued = self.issued
         self.record(

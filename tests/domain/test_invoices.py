@@ -325,10 +325,27 @@ def test_credit_beyond_what_is_due_is_taken_off_the_next_invoice(books: Books) -
     # then
     assert state(books, second) == ("PARTIALLY_PAID", 3_00)
     assert state(books, first) == ("PAID", 0)
-    # and it comes back when that one is voided
-    books.do(VoidInvoice(second.id, "wrong period"))
-    assert state(books, first) == ("PAID", -5_00)
-    assert state(books, issue(books)) == ("PARTIALLY_PAID", 3_00)
+    # and the part of its overage that was paid so is no longer owed
+    assert books.overage() == "300"
+    refusal = refused(books, VoidInvoice(second.id, "wrong period"))
+    assert isinstance(refusal, InvalidState)
+    assert refusal.state == "PARTIALLY_PAID"
+    assert pay(books, second, "3.00").shown_status == "PAID"
+    assert books.overage() == "0"
+
+
+def test_credit_pays_an_invoice_whole(books: Books) -> None:
+    # given 5.00 in the customer's favour
+    spend(books, "e1", "1500")
+    first = issue(books)
+    pay(books, first, "15.00")
+    credit(books, first, "5.00")
+    # when the next is of 3.00
+    spend(books, "e2", "300")
+    second = issue(books)
+    # then nothing is due or owed, and 2.00 are left
+    assert (state(books, second), state(books, first)) == (("PAID", 0), ("PAID", -2_00))
+    assert books.overage() == "0"
 
 
 def test_a_payment_is_taken_once_by_its_reference(books: Books) -> None:
