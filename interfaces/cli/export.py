@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Written out: --help loads nothing heavy. A test holds them to what can be exported.
 REPORTS = (
-    "journal", "trial-balance", "rollforward", "revenue", "late-entries",
+    "journal", "trial-balance", "rollforward", "revenue", "late-entries", "ageing", "invoices",
+    "charges",
 )  # fmt: skip
 FORMATS = {
     "csv": "CSV",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import groupby
 
+from domain.money.currencies import CURRENCY_SCALE
+from domain.money.decimals import decimal_of
 from domain.revenue.facts import BY_KEY
+from domain.subscriptions.zones import zone_named
 from interfaces.exports.entries import fixed
 from interfaces.exports.request import Report
-from interfaces.exports.sheets import Cell, Column, Sheet
+from interfaces.exports.sheets import FINEST_PLACES, Cell, Column, Sheet
 from interfaces.exports.source import Source
 
 Rows = Iterator[tuple[Cell, ...]]
@@ -99,11 +102,100 @@ def late_entries(source: Source) -> Sheet:
     return Sheet(columns, rows())
 
 
+def charges(source: Source) -> Sheet:
+    """A row a charge that occurred in these months, as it stood; holds are none yet."""
+
+    def rows() -> Rows:
+        for row, customer in source.documents.charges(
+            source.tenant_id, source.span(), source.position
+        ):
+            scale = source.scale(row.asset)
+            cost = None if row.cost is None else decimal_of(row.cost, CURRENCY_SCALE)
+            yield (
+                row.charge_id, row.event_id, row.source, customer, row.customer_id, row.meter,
+                row.subject, row.occurred_at, row.recorded_at, row.status, row.quantity, row.asset,
+                decimal_of(row.amount, scale), decimal_of(row.refunded, scale),
+                decimal_of(row.overage, scale), cost, row.cost_currency, row.position,
+            )  # fmt: skip
+
+    columns = (
+        Column("charge_id"), Column("event_id"), Column("source"), Column("customer"),
+        Column("customer_id"), Column("meter"), Column("subject"), Column("occurred_at", "time"),
+        Column("recorded_at", "time"), Column("status"), Column("quantity"), Column("asset"),
+        Column("amount", "decimal", FINEST_PLACES), Column("refunded", "decimal", FINEST_PLACES),
+        Column("overage", "decimal", FINEST_PLACES), Column("cost", "decimal", FINEST_PLACES),
+        Column("cost_currency"), Column("position", "integer"),
+    )  # fmt: skip
+    return Sheet(columns, rows())
+
+
+def invoices(source: Source) -> Sheet:
+    """A row a document issued in these months, as it stood."""
+
+    def rows() -> Rows:
+        for row, customer in source.documents.invoices(
+            source.tenant_id, source.span(), source.position
+        ):
+            figures = (row.subtotal, row.tax, row.total, row.settled, row.due)
+            yield (
+                row.number, row.kind, row.status, customer, row.customer_id, row.invoice_id,
+                row.issued_at, row.due_at, row.currency,
+                *(fixed(figure, row.currency) for figure in figures), row.position,
+            )  # fmt: skip
+
+    columns = (
+        Column("number"), Column("kind"), Column("status"), Column("customer"),
+        Column("customer_id"), Column("invoice_id"), Column("issued_at", "time"),
+        Column("due_at", "time"), Column("currency"), Column("subtotal", "decimal"),
+        Column("tax", "decimal"), Column("total", "decimal"), Column("settled", "decimal"),
+        Column("amount_due", "decimal"), Column("position", "integer"),
+    )  # fmt: skip
+    return Sheet(columns, rows())
+
+
+AGES = ((0, "not_due"), (30, "days_1_to_30"), (60, "days_31_to_60"), (90, "days_61_to_90"))
+
+
+def ageing(source: Source) -> Sheet:
+    """A row an invoice, or a grant sold on account, that is receivable by the last month's end,
+    by days past due; a grant is due when it is claimed. They sum to the account `receivable`.
+    """
+    as_of = source.as_of_day()
+    zone = zone_named(source.timezone)
+
+    def rows() -> Rows:
+        for each in source.documents.receivables(
+            source.tenant_id, source.months[1], source.position
+        ):
+            due_on = each.since if each.due_at is None else each.due_at.astimezone(zone).date()
+            late = (as_of - due_on).days
+            name = next((name for most, name in AGES if late <= most), "over_90_days")
+            balance, none = fixed(each.minor, each.currency), fixed(0, each.currency)
+            yield (
+                as_of, each.customer, each.customer_id, each.number, each.invoice_id,
+                each.grant_id, each.since, due_on, max(late, 0), each.currency, balance,
+                *(balance if age == name else none for age in _AGE_NAMES),
+            )  # fmt: skip
+
+    columns = (
+        Column("as_of", "date"), Column("customer"), Column("customer_id"), Column("number"),
+        Column("invoice_id"), Column("grant_id"), Column("since", "date"),
+        Column("due_on", "date"), Column("days_overdue", "integer"), Column("currency"),
+        Column("balance", "decimal"), *(Column(name, "decimal") for name in _AGE_NAMES),
+    )  # fmt: skip
+    return Sheet(columns, rows())
+
+
+_AGE_NAMES = (*(name for _, name in AGES), "over_90_days")
+
 SHEETS: dict[Report, Callable[[Source], Sheet]] = {
     "TRIAL_BALANCE": trial_balance,
     "ROLLFORWARD": rollforward,
     "REVENUE": revenue,
     "LATE_ENTRIES": late_entries,
+    "CHARGES": charges,
+    "INVOICES": invoices,
+    "AGEING": ageing,
 }
 
 

@@ -12,17 +12,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from application.codec import EventCodec
 from domain.refusals import InvalidInput, Overloaded
 from interfaces.exports.accounts import AccountNames
 from interfaces.exports.making import Made, check_available, make
 from interfaces.exports.request import ExportRequest
 from interfaces.exports.source import Source
+from projections.export_documents import ExportDocuments
 from projections.export_queries import ExportQueries
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ KEPT = timedelta(days=1)
 AT_ONCE = 2
 LONGEST_WAIT_SECONDS = 8.0
 RETRY_AFTER_MS = 2_000
-MODELS = ("journal", "customers")
+MODELS = ("journal", "customers", "charges", "invoices")
 
 _making = threading.BoundedSemaphore(AT_ONCE)
 
@@ -105,6 +108,15 @@ def source_of(runtime: Runtime, tenant_id: str, request: ExportRequest) -> Sourc
         request.months,
         runtime.read_models,
         ExportQueries(runtime.transaction),
+        ExportDocuments(runtime.transaction, EventCodec().decode),
         AccountNames(),
         runtime.read_models.functional_currency(tenant_id),
+        runtime.reader.tenant(tenant_id).timezone,
+        cache(partial(_scale, runtime, tenant_id)),
     )
+
+
+def _scale(runtime: Runtime, tenant_id: str, key: str) -> int:
+    asset = runtime.reader.asset(tenant_id, key)
+    assert asset is not None, key
+    return asset.scale

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 from domain.revenue.chart import CHART
+from domain.subscriptions.zones import zone_named
 from interfaces.exports.accounts import AccountNames
 from interfaces.exports.entries import Balance, Chapter, Detail, ExportEntry
 from interfaces.exports.journal_entries import summaries, whole
+from projections.export_documents import ExportDocuments
 from projections.export_queries import AccountSum, ExportQueries
 from projections.queries import ReadModels
 
@@ -18,15 +20,21 @@ _IN_CHART: dict[str, int] = {account.key: order for order, account in enumerate(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """models, queries: of the read models, which have passed `position`."""
+    """models, queries, documents: of the read models, which have passed `position`.
+
+    timezone: the tenant's. scale: how many places an asset has, by its key.
+    """
 
     tenant_id: str
     position: int
     months: tuple[str, str]
     models: ReadModels
     queries: ExportQueries
+    documents: ExportDocuments
     names: AccountNames
     functional_currency: str
+    timezone: str
+    scale: Callable[[str], int]
 
     def entries(self, detail: Detail) -> Iterator[ExportEntry]:
         """Yield the journal of these months, by date and number."""
@@ -35,6 +43,21 @@ class Source:
             return whole(self.queries.entries(*asked), self.functional_currency)
         summed = self.queries.summed(*asked, detail)
         return summaries(summed, detail, self.functional_currency)
+
+    def span(self) -> tuple[datetime, datetime]:
+        """Return when these months begin, and when the month after them does."""
+        first, last = self.months
+        return self._midnight(first_day(first)), self._midnight(day_after(last))
+
+    def as_of_day(self) -> date:
+        """Return the last day of these months, or that of the position, if it is earlier."""
+        recorded_at = self.documents.recorded_at(self.tenant_id, self.position)
+        today = recorded_at.astimezone(zone_named(self.timezone)).date()
+        return min(day_after(self.months[1]) - timedelta(days=1), today)
+
+    def _midnight(self, day: date) -> datetime:
+        local = datetime.combine(day, time(), zone_named(self.timezone))
+        return local.astimezone(UTC)
 
     def chapter(self, entries: Iterator[ExportEntry]) -> Chapter:
         """Return the months with what they open and close at."""

@@ -15,7 +15,8 @@ import pytest
 from pyarrow import parquet  # type: ignore[import-untyped]
 
 from tests.scenarios.server import Client
-from tests.scenarios.test_journal import TRIAL_BALANCE, usd
+from tests.scenarios.test_invoices import Office
+from tests.scenarios.test_journal import TRIAL_BALANCE, balances, usd
 
 pytestmark = pytest.mark.storage
 
@@ -184,6 +185,72 @@ def test_reports_of_the_journal(books: Client) -> None:
         ("2026-01", "tokens", "acme", "3.50"),
         ("2026-02", "images", "acme", "1.00"),
     ]
+
+
+def test_charges_as_they_stood(client: Client) -> None:
+    # given a charge, a captured hold, an open one, and a refund
+    client.grant("g1", "1000", paid=usd("10"))
+    first = client.charge("e1", "300", subject="p/a")["id"]
+    hold = client.authorize("e2", "50")["id"]
+    client.authorize("e3", "5")
+    client.capture(hold, "20.5")
+    before = export(client, report="CHARGES")
+    # when
+    client.refund(first, "r1", "100")
+    client.charge("feb", "1", occurredAt="2026-01-10T10:00:00.000001Z")
+    # then
+    rows = table(fetched(client, before))
+    told = [(row["event_id"], row["status"], row["amount"], row["refunded"]) for row in rows]
+    assert told == [("e1", "SETTLED", "300", "0"), ("e2", "SETTLED", "20.5", "0")]
+    assert (rows[0]["customer"], rows[0]["subject"], rows[0]["asset"]) == ("acme", "p/a", "CREDIT")
+    again = export(client, report="CHARGES", position=before["position"], file_format="PARQUET")
+    found = parquet.read_table(io.BytesIO(fetched(client, again)))
+    assert found["amount"].to_pylist() == [Decimal(300), Decimal("20.5")]
+    assert found["refunded"].to_pylist() == [0, 0]
+    rows = table(fetched(client, export(client, report="CHARGES")))
+    assert [(row["status"], row["refunded"]) for row in rows] == [
+        ("PARTIALLY_REFUNDED", "100"), ("SETTLED", "0"), ("SETTLED", "0"),
+    ]  # fmt: skip
+    assert table(fetched(client, export(client, report="CHARGES", **{"from": "2026-02"}))) == []
+
+
+def test_invoices_and_ageing_as_they_stood(client: Client) -> None:
+    # given an invoice of 15.00 due on 02-09, and a grant on account of 20.00
+    office = Office(client)
+    client.charge("e1", "1500")
+    invoice = office.issue()
+    client.grant("g1", "1000", paid=usd("20"), payment="DUE")
+    office.pay(invoice, "5")
+    before = export(client, report="INVOICES", to="2026-01")
+    client.advance("2026-03-12T00:00:00Z")
+    office.pay(invoice, "3", "w2")
+    # then
+    (row,) = table(fetched(client, before))
+    assert (row["number"], row["status"], row["settled"], row["amount_due"]) == (
+        "INV-000001", "PARTIALLY_PAID", "5.00", "10.00",
+    )  # fmt: skip
+    (row,) = table(fetched(client, export(client, report="INVOICES")))
+    assert (row["customer"], row["due_at"], row["amount_due"]) == (
+        "acme", "2026-02-09T10:00:00Z", "7.00",
+    )  # fmt: skip
+    aged = {"to": "2026-03", "report": "AGEING"}
+    rows = table(fetched(client, export(client, **aged)))
+    assert [
+        (row["as_of"], row["number"], row["due_on"], row["days_overdue"], row["balance"])
+        for row in rows
+    ] == [
+        ("2026-03-12", "INV-000001", "2026-02-09", "31", "7.00"),
+        ("2026-03-12", "", "2026-01-10", "61", "20.00"),
+    ]
+    assert [(row["days_31_to_60"], row["days_61_to_90"]) for row in rows] == [
+        ("7.00", "0.00"), ("0.00", "20.00"),
+    ]  # fmt: skip
+    assert balances(client, "2026-03")["receivable"] == "27"
+    # and at January's end
+    rows = table(fetched(client, export(client, report="AGEING", to="2026-01")))
+    assert [(row["as_of"], row["balance"], row["not_due"]) for row in rows] == [
+        ("2026-01-31", "10.00", "10.00"), ("2026-01-31", "20.00", "0.00"),
+    ]  # fmt: skip
 
 
 def test_who_may_fetch_a_file(books: Client) -> None:

@@ -1,0 +1,188 @@
+"""What exports read of charges, invoices and receivables, as they were at a position.
+
+Charges and invoices change after they are made; those with later events are folded anew from
+the log's earlier ones, a batch at a time. What is receivable is a sum over the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from psycopg.sql import Composed
+
+from domain.aggregate import Event
+from projections.charges import CHARGES, ChargeRow, Charges
+from projections.database import Connection
+from projections.export_queries import ROWS_AT_ONCE
+from projections.invoices import INVOICES, InvoiceRow, Invoices
+from projections.log import Decode, Recorded
+from projections.read_model import ReadModel
+from projections.tables import Location
+
+Row = TypeVar("Row", ChargeRow, InvoiceRow)
+Span = tuple[datetime, datetime]
+"""From the first until just before the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receivable:
+    """What one invoice, or one grant sold on account, adds to what is receivable.
+
+    minor: below zero for a customer's credit. since: the day of its first entry.
+    """
+
+    customer: str | None
+    customer_id: str
+    currency: str
+    number: str | None
+    invoice_id: str | None
+    grant_id: str | None
+    since: date
+    due_at: datetime | None
+    minor: int
+
+
+class ExportDocuments:
+    """transaction: opens one that sees the rows of a tenant, as the role that reads."""
+
+    def __init__(
+        self,
+        transaction: Callable[[str], AbstractContextManager[Connection]],
+        decode: Decode,
+        schema: str = "ledger_00",
+    ) -> None:
+        self._transaction = transaction
+        self._decode = decode
+        self._location = Location(schema)
+
+    def charges(
+        self, tenant_id: str, span: Span, position: int
+    ) -> Iterator[tuple[ChargeRow, str | None]]:
+        """Yield what was charged in a span of time, by the position at which it settled, each
+        with its customer's own id.
+        """
+        query = self._location.query(
+            "SELECT {columns}, (SELECT external_id FROM {customers} c WHERE c.tenant = t.tenant"
+            " AND c.customer_id = t.customer_id) FROM {charges} t WHERE tenant = %(tenant)s"
+            " AND position <= %(position)s AND occurred_at >= %(start)s AND occurred_at < %(end)s"
+            " AND status NOT IN ('AUTHORIZED', 'RELEASED') ORDER BY position, charge_id",
+            columns=CHARGES.selected(),
+        )
+        yield from self._as_of(
+            tenant_id, query, span, position, CHARGES.row_of, Charges, lambda row: row.charge_id
+        )
+
+    def invoices(
+        self, tenant_id: str, span: Span, position: int
+    ) -> Iterator[tuple[InvoiceRow, str | None]]:
+        """Yield the documents issued in a span of time, in that order."""
+        query = self._location.query(
+            "SELECT {columns}, (SELECT external_id FROM {customers} c WHERE c.tenant = t.tenant"
+            " AND c.customer_id = t.customer_id) FROM {invoices} t WHERE tenant = %(tenant)s"
+            " AND position <= %(position)s AND issued_at >= %(start)s AND issued_at < %(end)s"
+            " ORDER BY position",
+            columns=INVOICES.selected(),
+        )
+        yield from self._as_of(
+            tenant_id, query, span, position, INVOICES.row_of, Invoices, lambda row: row.invoice_id
+        )
+
+    def receivables(self, tenant_id: str, month: str, position: int) -> list[Receivable]:
+        """Return what is receivable by a month's end, the oldest first."""
+        query = self._location.query(
+            "SELECT c.external_id, s.customer_id::text, s.currency, i.number,"
+            " s.invoice_id::text, s.grant_id::text, s.since, i.due_at, s.minor::text FROM ("
+            " SELECT tenant, customer_id, currency, invoice_id, grant_id, min(date) AS since,"
+            " sum(amount) AS minor"
+            " FROM {journal}, unnest(accounts, amounts) AS line (account, amount)"
+            " WHERE tenant = %(tenant)s AND period <= %(month)s AND position <= %(position)s"
+            " AND account = 'receivable' GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0) AS s"
+            " LEFT JOIN {customers} c ON c.tenant = s.tenant AND c.customer_id = s.customer_id"
+            " LEFT JOIN {invoices} i ON i.tenant = s.tenant AND i.invoice_id = s.invoice_id"
+            " ORDER BY s.currency, s.since, s.customer_id, s.invoice_id, s.grant_id"
+        )
+        with self._transaction(tenant_id) as connection:
+            rows = connection.execute(
+                query, {"tenant": tenant_id, "month": month, "position": position}
+            )
+            return [
+                Receivable(
+                    customer, customer_id, currency, number, invoice_id, grant_id, since, due_at,
+                    int(minor),
+                )
+                for (
+                    customer, customer_id, currency, number, invoice_id, grant_id, since, due_at,
+                    minor,
+                ) in rows
+            ]  # fmt: skip
+
+    def recorded_at(self, tenant_id: str, position: int) -> datetime:
+        """Return when what lies at a position, or before it, was recorded."""
+        query = self._location.query(
+            "SELECT recorded_at FROM {events} WHERE tenant = %(tenant)s"
+            " AND notification_id <= %(position)s ORDER BY notification_id DESC LIMIT 1"
+        )
+        with self._transaction(tenant_id) as connection:
+            row = connection.execute(query, {"tenant": tenant_id, "position": position}).fetchone()
+        assert row is not None
+        at: datetime = row[0]
+        return at
+
+    def _as_of(
+        self,
+        tenant_id: str,
+        query: Composed,
+        span: Span,
+        position: int,
+        row_of: Callable[[Sequence[Any]], Row],
+        model: type[ReadModel[dict[str, Row]]],
+        key: Callable[[Row], str],
+    ) -> Iterator[tuple[Row, str | None]]:
+        with self._transaction(tenant_id) as connection, connection.cursor("export") as cursor:
+            connection.execute("SET LOCAL cursor_tuple_fraction = 1")
+            cursor.itersize = ROWS_AT_ONCE
+            start, end = span
+            cursor.execute(
+                query, {"tenant": tenant_id, "position": position, "start": start, "end": end}
+            )
+            while batch := list(islice(cursor, ROWS_AT_ONCE)):
+                found = [(row_of(values[:-1]), values[-1]) for values in batch]
+                moved = self._later(connection, [key(row) for row, _ in found], position)
+                then: dict[str, Row] = {}
+                model.fold(then, self._events(connection, tenant_id, moved, position, model))
+                for row, customer in found:
+                    yield then.get(key(row), row), customer
+
+    def _later(self, connection: Connection, ids: Iterable[str], position: int) -> list[str]:
+        """Return the streams that have events after a position."""
+        query = self._location.query(
+            "SELECT DISTINCT originator_id::text FROM {events}"
+            " WHERE originator_id = ANY(%s::uuid[]) AND notification_id > %s"
+        )
+        return [stream for (stream,) in connection.execute(query, (list(ids), position))]
+
+    def _events(
+        self,
+        connection: Connection,
+        tenant_id: str,
+        ids: list[str],
+        position: int,
+        model: type[ReadModel[Any]],
+    ) -> list[Recorded]:
+        """Return what a read model folds of these streams, up to a position."""
+        query = self._location.query(
+            "SELECT notification_id, topic, state, originator_id::text, originator_version"
+            " FROM {events} WHERE originator_id = ANY(%s::uuid[]) AND notification_id <= %s"
+            " ORDER BY notification_id"
+        )
+        folded: tuple[type[Event], ...] = model.events
+        recorded = (
+            Recorded(at, tenant_id, self._decode(topic, state, stream, version))
+            for at, topic, state, stream, version in connection.execute(query, (ids, position))
+        )
+        return [each for each in recorded if isinstance(each.event, folded)]
