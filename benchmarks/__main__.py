@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import budgets, due_work, engine, latency, replay, report, wallet_load
+from benchmarks import (
+    budgets,
+    drafts,
+    due_work,
+    engine,
+    exports,
+    latency,
+    replay,
+    report,
+    wallet_load,
+)
 from benchmarks.report import Figure
 
 
@@ -15,9 +25,9 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=["engine", "load", "replay", "due-work", "latency", "budgets"],
+        choices=["engine", "load", "replay", "due-work", "latency", "budgets", "exports", "drafts"],
         metavar="PART",
-        help="engine, load, replay, due-work, latency, budgets",
+        help="engine, load, replay, due-work, latency, budgets, exports, drafts",
     )
     parser.add_argument("--keep", action="store_true", help="write the figures to results/")
     wish = parser.parse_args()
@@ -28,6 +38,8 @@ def main() -> None:
         "due-work": lambda: due_work.measure(60 if wish.small else 181),
         "latency": lambda: latency.measure(500 if wish.small else 4_000),
         "budgets": lambda: budgets.measure(1_000 if wish.small else 10_000),
+        "exports": lambda: exports.measure(60_000 if wish.small else 1_000_000),
+        "drafts": lambda: drafts.measure(20_000 if wish.small else 1_000_000),
     }
     print(report.circumstances())
     figures: list[Figure] = []

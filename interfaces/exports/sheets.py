@@ -21,7 +21,7 @@ Cell = str | int | date | datetime | bool | None
 MONEY_PLACES = max(EXPONENTS.values())
 FINEST_PLACES = 12
 LARGEST_PRECISION = 38
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -449,6 +449,67 @@ def test_the_document_opens_by_its_link_or_the_key(client: Client, office: Offic
     assert client.http.get(other).status_code == 404
 
 
+def test_the_document_stays_as_it_was_at_issue(client: Client, office: Office) -> None:
+    # given
+    party = """mutation ($seller: PartyInput!, $buyer: PartyInput!) {
+      setSeller(party: $seller) { __typename }
+      setBillingDetails(customerId: "ext:acme", party: $buyer) { __typename } }"""
+    client.ask(
+        party,
+        seller={"name": "Lumen GmbH", "address": [], "country": "DE"},
+        buyer={"name": "Acme", "address": ["First Street"], "country": "US"},
+    )
+    client.charge("e1", "1500")
+    invoice = office.issue()
+    before = httpx.get(client.url + invoice["pdfUrl"]).content
+    # when both parties move, the tax changes, and it is paid in part
+    client.ask(
+        party,
+        seller={"name": "Lumen SE", "address": [], "country": "FR"},
+        buyer={"name": "Acme Holding", "address": ["Second Street"], "country": "US"},
+    )
+    office.tax("0.1")
+    office.pay(invoice, "1")
+    # then
+    assert httpx.get(client.url + office.pay(invoice, "2", "w2")["pdfUrl"]).content == before
+    text = PdfReader(io.BytesIO(before)).pages[0].extract_text()
+    assert "Lumen GmbH" in text
+    assert "First Street" in text
+    # and a later document shows them as they are
+    client.charge("e2", "100")
+    later = httpx.get(client.url + office.issue()["pdfUrl"]).content
+    text = PdfReader(io.BytesIO(later)).pages[0].extract_text()
+    for shown in ("Lumen SE", "Second Street", "VAT 10 %"):
+        assert shown in text
+
+
+def test_credit_of_a_paid_invoice_is_taken_off_the_next(client: Client, office: Office) -> None:
+    # given 18.00 paid, of which 6.00 are credited
+    office.tax("0.2")
+    client.charge("e1", "1500")
+    first = office.issue()
+    office.pay(first, "18")
+    office.credit(first, "5")
+    assert office.read(first)["amountDue"] == "-6"
+    client.charge("e2", "800")
+    assert office.draft()["amountDue"] == "3.6"
+    # when
+    second = office.issue()
+    # then 6.00 of its 9.60 are paid, and that part of its overage is no longer owed
+    assert (second["total"], second["amountDue"], second["status"]) == (
+        "9.6", "3.6", "PARTIALLY_PAID",
+    )  # fmt: skip
+    assert office.read(first)["amountDue"] == "0"
+    assert client.account()["overage"] == "300"
+    refused = office.void(second)
+    assert (refused["code"], refused["state"]) == ("INVALID_STATE", "PARTIALLY_PAID")
+    assert office.pay(second, "3.6")["status"] == "PAID"
+    assert client.account()["overage"] == "0"
+    assert balances(client) == {
+        "cash": "21.6", "tax_payable": "-3.6", "revenue_usage": "-23", "revenue_concessions": "5",
+    }  # fmt: skip
+
+
 def test_when_an_invoice_is_due(client: Client, office: Office) -> None:
     client.charge("e1", "100")
     due = office.issue()["dueAt"]
