@@ -40,8 +40,7 @@ def tell_documents(shop: Shop) -> None:
     again = _invoice(shop, customer, 100)
     shop.do(RecordPayment(again.id, "2.40", "wire-3"))
     shop.do(IssueCreditNote(again.id, (CreditedLine(1, "1.00"),), "goodwill", shop.key("note")))
-    last = _invoice(shop, customer, 100)
-    shop.do(VoidInvoice(last.id, "its credit comes back"))
+    _invoice(shop, customer, 100)  # its credit pays this one
     shop.do(IssueGrant(shop.key("grant"), customer, "USD", "20", "COMMITMENT"))
     shop.charge(customer, "3", asset="USD")
     grant = shop.grant(customer, "50", "PAID")
