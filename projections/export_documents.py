@@ -140,7 +140,7 @@ class ExportDocuments:
         span: Span,
         position: int,
         row_of: Callable[[Sequence[Any]], Row],
-        model: type[ReadModel[dict[str, Row]]],
+        model: type[ReadModel[Any]],
         key: Callable[[Row], str],
     ) -> Iterator[tuple[Row, str | None]]:
         with self._transaction(tenant_id) as connection, connection.cursor("export") as cursor:
