@@ -43,6 +43,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     catalog.VersionDrafted,
     catalog.VersionPublished,
     catalog.DefaultProductSet,
+    catalog.CostTableSet,
     wallet.WalletOpened,
     wallet.AccountOpened,
     wallet.GrantCredited,

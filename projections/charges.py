@@ -132,7 +132,7 @@ def _report(charge: ChargeRow, reported: Reported) -> None:
 
 
 def _cost(reported: Reported) -> tuple[int | None, str | None]:
-    cost = reported.cost
+    cost = reported.paid_to_vendor
     return (cost.units, cost.currency) if cost else (None, None)
 
 

@@ -157,8 +157,9 @@ def _settle(state: State, charge: Settled) -> None:
     overage, overage_revenue, overage_currency = _overage(charge)
     revenue[overage_currency] += overage_revenue
     cost: Counter[str] = Counter()
-    if charge.reported.cost is not None:
-        cost[charge.reported.cost.currency] += charge.reported.cost.units
+    paid = charge.reported.paid_to_vendor
+    if paid is not None:
+        cost[paid.currency] += paid.units
     amounts = [line.amount for line in charge.lines]
     rows = state.lines.setdefault(charge.charge_id, [])
     currencies = sorted(each for each in revenue.keys() | cost.keys() if each != NONE)
@@ -206,6 +207,9 @@ def _currency_of(asset: str) -> str:
 
 
 def _vendor(charge: Settled) -> str:
+    by_table = charge.reported.vendor_cost
+    if by_table is not None and by_table.vendor is not None:
+        return by_table.vendor
     said = (charge.private.get("properties") or {}).get("vendor")
     return said if isinstance(said, str) else NONE
 

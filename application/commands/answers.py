@@ -8,6 +8,7 @@ from datetime import datetime
 from application.budgets import BudgetFigures
 from domain.catalog.catalog import ListedProduct
 from domain.catalog.meter import Meter
+from domain.costs.tables import CostVersion
 from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.invoice import Invoice
 from domain.invoicing.parties import Party
@@ -117,6 +118,11 @@ class MeterAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class CostTableAnswer:
+    version: CostVersion
+
+
+@dataclass(frozen=True, slots=True)
 class ProductAnswer:
     product: ListedProduct
 
@@ -129,6 +135,7 @@ WholeAnswer = (
     | BudgetTemplateAnswer
     | MeterAnswer
     | ProductAnswer
+    | CostTableAnswer
 )
 
 Answer = (

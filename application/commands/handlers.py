@@ -12,6 +12,8 @@ from application.commands import (
     budgets,
     catalog,
     catalog_requests,
+    cost_requests,
+    costs,
     customers,
     grant_payments,
     grants,
@@ -86,6 +88,7 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     top_up_requests.SetAutoTopUp: top_ups.set_auto_top_up,
     top_up_requests.ResumeAutoTopUp: top_ups.resume_auto_top_up,
     top_up_requests.ReportTopUp: top_ups.report_top_up,
+    cost_requests.SetCostTable: costs.set_cost_table,
 }
 
 

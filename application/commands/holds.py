@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from application.commands.answers import ChargeAnswer, HoldAnswer, WalletAnswer
+from application.commands.costs import with_vendor_cost
 from application.commands.requests import AuthorizeUsage, CaptureUsage, ExtendHold, ReleaseHold
 from application.commands.usage import settled
 from application.work import Work
@@ -120,6 +121,7 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
     if before is not None and (not own or before.captured is not None):
         _check_captured_before(before, command, stated_units, reported, properties, own)
         return ChargeAnswer(before, replayed=True)
+    reported = with_vendor_cost(work, reported, properties)
     hold = wallet.holds.get(authorized.hold_id)
     authorization = charge.authorization
     assert authorization is not None

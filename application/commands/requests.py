@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from application.commands import checks, spend_requests
 from application.commands.catalog_requests import CatalogCommand
+from application.commands.cost_requests import SetCostTable
 from application.commands.invoice_requests import InvoiceCommand
 from application.commands.subscription_requests import SubscriptionCommand
 from application.commands.top_up_requests import TopUpCommand
@@ -471,6 +472,7 @@ Command = (
     | RunDueWork
     | InvoiceCommand
     | CatalogCommand
+    | SetCostTable
     | spend_requests.SetBudget
     | spend_requests.RemoveBudget
     | spend_requests.SetBudgetTemplate

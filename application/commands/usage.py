@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from application.commands.answers import ChargeAnswer
+from application.commands.costs import with_vendor_cost
 from application.commands.requests import Money, RecordUsage
 from application.work import Work
 from domain import identity
@@ -68,6 +69,7 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
         cost=cost,
         delivered=command.delivered,
     )
+    reported = with_vendor_cost(work, reported, command.properties)
     private = {"properties": command.properties} if command.properties else {}
     event = settled(wallet, charge_id, reported, asset, units, settlement, None, private, at)
     if not command.dry:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from domain.aggregate import Aggregate
 from domain.catalog.events import (
+    CostTableSet,
     DefaultProductSet,
     MeterDefined,
     VersionDrafted,
@@ -19,6 +20,9 @@ from domain.catalog.events import (
 from domain.catalog.meter import Meter
 from domain.catalog.product import Product, ProductVersion, VersionStatus, VersionTerms
 from domain.catalog.validity import check_meter, check_one_asset_an_event_type, check_terms
+from domain.costs.table import CostTerms
+from domain.costs.tables import CostTables
+from domain.costs.validity import check_cost_terms
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState, NotFound
 
 
@@ -34,13 +38,16 @@ class ListedProduct:
 
 
 class Catalog(Aggregate):
-    """meters and products by key; defaults: (from when, product), in order of time."""
+    """meters and products by key; defaults: (from when, product), in order of time; costs: what
+    usage costs the tenant.
+    """
 
     TOPIC = "catalog"
     meters: dict[str, Meter]
     products: dict[str, Product]
     defaults: list[tuple[datetime | None, str | None]]
     by_event_type: dict[str, list[Meter]]
+    costs: CostTables
 
     @classmethod
     def empty(cls, catalog_id: str, at: datetime) -> Catalog:
@@ -179,6 +186,23 @@ class Catalog(Aggregate):
         since = at if self.defaults else None
         self.record(DefaultProductSet(self.id, self.version + 1, at, key, since))
 
+    def set_cost_table(
+        self, key: str, terms: CostTerms, effective_at: datetime | None, at: datetime
+    ) -> None:
+        """From `effective_at` on; default: now. The newest said again writes nothing.
+
+        Raises InvalidInput naming what is wrong.
+        """
+        check_cost_terms(terms)
+        table = self.costs.by_key.get(key)
+        before = table.newest if table is not None else None
+        if before is not None and before.terms == terms:
+            effective_at = effective_at or before.effective_at
+            if effective_at == before.effective_at:
+                return
+        at = self._time(at)
+        self.record(CostTableSet(self.id, self.version + 1, at, key, terms, effective_at or at))
+
     def _time(self, now: datetime) -> datetime:
         return max(now, self.recorded_at)
 
@@ -190,6 +214,7 @@ class Catalog(Aggregate):
             self.products = {}
             self.defaults = []
             self.by_event_type = {}
+            self.costs = CostTables()
 
     def add_meter(self, meter: Meter) -> None:
         self.meters[meter.key] = meter

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from domain.aggregate import Event
 from domain.catalog.meter import Meter
 from domain.catalog.product import VersionTerms
+from domain.costs.table import CostTerms
 
 if TYPE_CHECKING:
     from domain.catalog.catalog import Catalog
@@ -69,3 +70,17 @@ class DefaultProductSet(CatalogEvent):
     def apply(self, aggregate: Catalog) -> None:
         aggregate.begin_if_new()
         aggregate.defaults.append((self.effective_at, self.product))
+
+
+@dataclass(frozen=True)
+class CostTableSet(CatalogEvent):
+    """What usage costs the tenant from `effective_at` on; each is the next version of `key`."""
+
+    TOPIC: ClassVar[str] = "catalog.cost_table_set"
+    key: str
+    terms: CostTerms
+    effective_at: datetime
+
+    def apply(self, aggregate: Catalog) -> None:
+        aggregate.begin_if_new()
+        aggregate.costs.set(self.key, self.terms, self.effective_at)

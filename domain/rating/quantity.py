@@ -97,13 +97,7 @@ def _number(meter: Meter, name: str, properties: Mapping[str, Any]) -> int:
 
 def _exact(meter: Meter, name: str, value: object) -> int:
     """Return a JSON number, as it was written, or a decimal in a string."""
-    text = value if isinstance(value, str) else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        text = str(value)
-    elif isinstance(value, Decimal) and value.is_finite():
-        text = format(value, "f")
-    elif isinstance(value, float) and math.isfinite(value):
-        text = format(Decimal(repr(value)), "f")
+    text = json_decimal(value)
     try:
         if text is not None:
             return quantity_of(text)
@@ -114,6 +108,19 @@ def _exact(meter: Meter, name: str, value: object) -> int:
         reason=f"meter {meter.key} needs a number: a JSON number or an exact decimal in a string,"
         " at most 18 places",
     )
+
+
+def json_decimal(value: object) -> str | None:
+    """Return a JSON number as it was written, a text as it is; None for what is neither."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
+    if isinstance(value, float) and math.isfinite(value):
+        return format(Decimal(repr(value)), "f")
+    return None
 
 
 def _missing(meter: Meter, name: str, remedy: str) -> InvalidInput:

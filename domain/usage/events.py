@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from domain.aggregate import Event
+from domain.costs.table import VendorCost
 from domain.grants.events import Paid
 from domain.wallet.events import Part, Range
 
@@ -25,7 +26,8 @@ ReleaseCause = Literal["RELEASED", "LAPSED", "CAPTURED"]
 class Reported:
     """A usage event as the client reported it. quantity: a canonical decimal.
 
-    `occurred_stated`: whether the client said when; cost: what it cost the tenant.
+    `occurred_stated`: whether the client said when; cost: what it cost the tenant, as the
+    client said; vendor_cost: as a cost table did.
     """
 
     event_id: str
@@ -37,6 +39,14 @@ class Reported:
     occurred_stated: bool
     cost: Paid | None
     delivered: bool
+    vendor_cost: VendorCost | None = None
+
+    @property
+    def paid_to_vendor(self) -> Paid | None:
+        """Return what it cost the tenant, whoever said so."""
+        if self.cost is not None or self.vendor_cost is None:
+            return self.cost
+        return Paid(self.vendor_cost.units, self.vendor_cost.currency)
 
 
 class ChargeEvent(Event):

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from application.commands import catalog_requests as requests
+from application.commands.cost_requests import CostRowSaid, SetCostTable
 from application.commands.requests import DefineAsset
 from domain.catalog.meter import Aggregation
 from domain.catalog.price import Price, PriceModel
 from domain.catalog.product import IncludedGrant, VersionTerms
+from domain.costs.table import CostTerms
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.decimals import decimal_of
 from domain.subscriptions.cycles import CyclePeriod
 from interfaces.catalogue.files import (
     AssetEntry,
+    CostRowEntry,
+    CostTableEntry,
     IncludedEntry,
     MeterEntry,
     MoneyEntry,
@@ -72,7 +76,35 @@ def entry_of(terms: VersionTerms) -> ProductEntry:
     )
 
 
-def written(entry: ProductEntry) -> dict[str, Any]:
+def cost_command(key: str, entry: CostTableEntry) -> SetCostTable:
+    return SetCostTable(
+        key=key,
+        event_type=entry.event_type,
+        currency=entry.currency,
+        dimensions=entry.dimensions,
+        rows=tuple(CostRowSaid(row.match, row.unit_cost, row.property) for row in entry.rows),
+        vendor=entry.vendor,
+        per=entry.per,
+        effective_at=entry.effective_at,
+    )
+
+
+def cost_entry_of(terms: CostTerms) -> CostTableEntry:
+    """Return the terms of a cost table as a file would say them."""
+    return CostTableEntry(
+        event_type=terms.event_type,
+        vendor=terms.vendor,
+        currency=terms.currency,
+        per=terms.per,
+        dimensions=terms.dimensions,
+        rows=tuple(
+            CostRowEntry(match=dict(row.match), property=row.property, unit_cost=row.unit_cost)
+            for row in terms.rows
+        ),
+    )
+
+
+def written(entry: ProductEntry | CostTableEntry) -> dict[str, Any]:
     """Return terms as they are written, without what is so by default."""
     return entry.model_dump(
         mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "effective_at"}

@@ -125,10 +125,27 @@ class ProductEntry(_Shape):
     minimum_commitment: MoneyEntry | None = None
 
 
+class CostRowEntry(_Shape):
+    match: dict[str, Any] = Field(default_factory=dict)
+    property: str | None = None
+    unit_cost: Exact
+
+
+class CostTableEntry(_Shape):
+    event_type: str
+    vendor: str | None = None
+    currency: str
+    per: Exact = "1"
+    dimensions: tuple[str, ...] = ()
+    rows: tuple[CostRowEntry, ...]
+    effective_at: Moment | None = None
+
+
 class Catalogue(_Shape):
     assets: dict[str, AssetEntry] = Field(default_factory=dict)
     meters: dict[str, MeterEntry] = Field(default_factory=dict)
     products: dict[str, ProductEntry] = Field(default_factory=dict)
+    cost_tables: dict[str, CostTableEntry] = Field(default_factory=dict)
     default_product: str | None = None
 
 
@@ -194,6 +211,7 @@ def read_files(files: Iterable[Path]) -> Written:
         assets=_merged(part.assets for part in parts),
         meters=_merged(part.meters for part in parts),
         products=_merged(part.products for part in parts),
+        cost_tables=_merged(part.cost_tables for part in parts),
         default_product=next((p.default_product for p in parts if p.default_product), None),
     )
     return Written(together, tuple(documents))

@@ -16,15 +16,19 @@ from typing import Any
 
 from application.commands import catalog_requests as requests
 from application.commands.catalog import meter_of
+from application.commands.cost_requests import SetCostTable
+from application.commands.costs import cost_terms
 from application.commands.prices import known_asset, terms_of
 from application.commands.requests import DefineAsset
 from domain.catalog.catalog import Catalog
 from domain.catalog.product import ProductVersion, VersionStatus
-from domain.money.asset import CUSTOM_SCALE, Asset
+from domain.money.asset import CUSTOM_SCALE, Asset, currency
 from domain.refusals import IdempotencyConflict, InvalidInput, NotFound, Refusal
 from interfaces.catalogue.differences import differences
 from interfaces.catalogue.entries import (
     asset_command,
+    cost_command,
+    cost_entry_of,
     draft_command,
     entry_of,
     meter_command,
@@ -34,13 +38,14 @@ from interfaces.catalogue.files import (
     AssetEntry,
     BadCatalogue,
     Catalogue,
+    CostTableEntry,
     Fault,
     MeterEntry,
     ProductEntry,
     Written,
 )
 
-Command = DefineAsset | requests.CatalogCommand
+Command = DefineAsset | requests.CatalogCommand | SetCostTable
 Path = tuple[str | int, ...]
 
 _FIELD = re.compile(r"[^.\[\]]+")
@@ -106,6 +111,9 @@ class _Planning:
             self._trying(("meters", key), partial(self._meter, key, meter))
         for key, product in catalogue.products.items():
             self._trying(("products", key), partial(self._product, key, product))
+        if self._publishing:
+            for key, table in catalogue.cost_tables.items():
+                self._trying(("costTables", key), partial(self._cost_table, key, table))
         if self._publishing and catalogue.default_product is not None and not self.faults:
             self._trying(("defaultProduct",), partial(self._default, catalogue.default_product))
 
@@ -204,6 +212,19 @@ class _Planning:
         since = "now" if entry.effective_at is None else f"{entry.effective_at:%Y-%m-%dT%H:%M:%SZ}"
         command = requests.PublishProductVersion(key, version.number, entry.effective_at)
         self._change("~", f"product {key}: publish {version.number}, from {since}", command)
+
+    def _cost_table(self, key: str, entry: CostTableEntry) -> None:
+        command = cost_command(key, entry)
+        command.check()
+        if currency(command.currency) is None:
+            raise InvalidInput(field="currency", reason="not a currency of ISO 4217")
+        before = self._catalog.costs.by_key.get(key)
+        said = None if before is None else written(cost_entry_of(before.newest.terms))
+        number = self._catalog.number
+        self._catalog.set_cost_table(key, cost_terms(command), command.effective_at, self._now)
+        if self._catalog.number > number:
+            details = [] if said is None else differences(said, written(entry))
+            self._change("+" if said is None else "~", f"cost table {key}", command, details)
 
     def _default(self, key: str) -> None:
         last = self._catalog.last_default

@@ -10,7 +10,7 @@ from domain.catalog.catalog import Catalog
 from domain.catalog.meter import Meter
 from domain.catalog.product import VersionStatus
 from domain.money.asset import Asset
-from interfaces.catalogue.entries import entry_of
+from interfaces.catalogue.entries import cost_entry_of, entry_of
 from interfaces.catalogue.files import AssetEntry, Catalogue, MeterEntry, ProductEntry
 
 _WIDTH = 100
@@ -45,6 +45,9 @@ def catalogue_of(catalog: Catalog, asset_of: Callable[[str], Asset | None]) -> C
         },
         meters={key: _meter_entry(meter) for key, meter in sorted(catalog.meters.items())},
         products=products,
+        cost_tables={
+            key: cost_entry_of(table.newest.terms) for key, table in catalog.costs.by_key.items()
+        },
         default_product=catalog.last_default,
     )
 

@@ -10,6 +10,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from domain.usage import charge as ledger_charge
+from domain.usage import events
 from interfaces.graphql.assets import Money, money_of
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.nodes import Node, PageInfo
@@ -44,6 +45,13 @@ class RatedLine:
     description: str
 
 
+@strawberry.type(description="Which version of which table said what a charge cost.")
+class CostTableUsed:
+    key: str
+    version: int
+    vendor: str | None
+
+
 @strawberry.type(description="A usage event, rated and settled against grants.")
 class UsageCharge(Node):
     event_id: str
@@ -61,7 +69,10 @@ class UsageCharge(Node):
     balance_after: ExactDecimal = strawberry.field(
         description="Available after this charge, in its asset."
     )
-    cost: Money | None
+    cost: Money | None = strawberry.field(
+        description="What it cost the tenant: as the event said, else by a cost table."
+    )
+    cost_table: CostTableUsed | None
     properties: JSON
     occurred_at: datetime
     recorded_at: datetime
@@ -109,11 +120,21 @@ def charge_of(
         lines=_lines_of(charge, amount),
         would_refuse=charge.would_refuse,
         balance_after=exact(charge.balance_after_units, scale),
-        cost=money_of(reported.cost),
+        cost=money_of(reported.paid_to_vendor),
+        cost_table=_cost_table(reported),
         properties=JSON(charge.private.get("properties") or {}),
         occurred_at=reported.occurred_at,
         recorded_at=charge.settled_at,
         replayed=replayed,
+    )
+
+
+def _cost_table(reported: events.Reported) -> CostTableUsed | None:
+    used = reported.vendor_cost
+    return (
+        None
+        if used is None
+        else CostTableUsed(key=used.table, version=used.version, vendor=used.vendor)
     )
 
 

@@ -17,6 +17,7 @@ from interfaces.graphql.budgets import Budget, BudgetTemplate, budget_of, templa
 from interfaces.graphql.catalog import Meter, Product, meter_of, product_of
 from interfaces.graphql.charges import UsageCharge, charge_of
 from interfaces.graphql.context import Info, RequestContext
+from interfaces.graphql.cost_tables import CostTable, cost_table_of
 from interfaces.graphql.customer_subscriptions import CustomerSubscription, load_subscription
 from interfaces.graphql.customers import Customer, load_customer
 from interfaces.graphql.grants import CreditGrant, load_grant
@@ -50,6 +51,7 @@ Shown = (
     | CustomerSubscription
     | Meter
     | Product
+    | CostTable
 )
 
 
@@ -162,6 +164,8 @@ def _shown_as_told(tenant_id: str, answer: answers.WholeAnswer) -> Shown:
             return template_of(answer.template, answer.scale)
         case answers.MeterAnswer():
             return meter_of(tenant_id, answer.meter)
+        case answers.CostTableAnswer():
+            return cost_table_of(answer.version)
         case answers.ProductAnswer():
             return product_of(tenant_id, answer.product)
         case never:

@@ -13,6 +13,7 @@ from domain.refusals import InvalidInput
 from interfaces.graphql.catalog_fields import CatalogMutations
 from interfaces.graphql.commands import perform, perform_each, submit
 from interfaces.graphql.context import Info
+from interfaces.graphql.cost_fields import CostMutations
 from interfaces.graphql.customer_mutations import CustomerMutations
 from interfaces.graphql.customer_subscription_fields import SubscriptionMutations
 from interfaces.graphql.errors import bad_input
@@ -59,6 +60,7 @@ LARGEST_BATCH = 1_000
 @strawberry.type
 class Mutation(
     CatalogMutations,
+    CostMutations,
     CustomerMutations,
     SpendMutations,
     TopUpMutations,

@@ -16,6 +16,7 @@ from interfaces.graphql.catalog_fields import CatalogQueries
 from interfaces.graphql.charges import UsageCharge, UsageChargeConnection, load_charge
 from interfaces.graphql.commands import perform
 from interfaces.graphql.context import Info
+from interfaces.graphql.cost_fields import CostQueries
 from interfaces.graphql.customer_subscription_fields import SubscriptionQueries
 from interfaces.graphql.customers import Customer, CustomerConnection, load_customer
 from interfaces.graphql.errors import bad_input
@@ -55,6 +56,7 @@ from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 @strawberry.type
 class Query(
     CatalogQueries,
+    CostQueries,
     HealthQueries,
     SubscriptionQueries,
     TemplateQueries,

@@ -22,7 +22,7 @@ from application.work import Work
 from domain import identity
 from domain.catalog.price import PriceModel
 from tests.application.conftest import Serve
-from tests.application.engine import Engine, usage
+from tests.application.engine import Engine
 
 pytestmark = pytest.mark.storage
 
@@ -94,20 +94,6 @@ def test_two_servers_that_change_it_lose_nothing(serve: Serve) -> None:
     # then
     assert [version.number for version in answer.product.versions] == [1, 2]
     assert catalog_events(here).count("catalog.meter_defined") == 4
-
-
-def test_a_stated_amount_does_not_ask_for_the_catalogue(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given
-    engine.funded("10")
-
-    def no_catalogue(_: Work) -> None:
-        raise AssertionError("loaded")
-
-    monkeypatch.setattr(Work, "catalog", property(no_catalogue))
-    # when, then
-    engine.done(usage("e1"))
 
 
 def test_the_catalogue_is_loaded_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,3 +180,88 @@ def test_templates_of_a_vendor_are_listed_with_their_day(client: Client) -> None
         "llm.input", "llm.cached_read", "llm.cached_write", "llm.output", "llm.reasoning",
     }  # fmt: skip
     assert all(row["asOf"] <= "2026-01-10" and row["note"] for row in found)
+
+
+COST_TABLE = """
+mutation ($input: CostTableInput!) {
+  answer: setCostTable(input: $input) {
+    __typename
+    ... on CostTable {
+      key eventType vendor currency per effectiveAt version dimensions
+      rows { match property unitCost }
+    }
+    ... on Problem { code } ... on InvalidInput { field } ... on NotFound { what key }
+  }
+}
+"""
+COSTS = """
+query ($event: String!) {
+  charge(eventId: $event) { cost { amount currency } costTable { key version vendor } }
+}
+"""
+
+
+def test_usage_costs_what_the_table_of_its_vendor_says(client: Client) -> None:
+    # given
+    client.grant("g", "1000", paid=_usd("10"))
+    table = {
+        "key": "llm", "eventType": "llm", "vendor": "acme", "currency": "USD", "per": "1000000",
+        "dimensions": ["model"],
+        "rows": [
+            {"match": {"model": "opus"}, "property": "in", "unitCost": "15"},
+            {"match": {"model": "*"}, "property": "in", "unitCost": "3"},
+            {"match": {"model": "opus"}, "property": "out", "unitCost": "75"},
+        ],
+    }  # fmt: skip
+    said = client.answer(COST_TABLE, input=table)
+    assert said == {
+        "__typename": "CostTable", **table, "version": 1, "effectiveAt": "2026-01-10T10:00:00Z",
+    }  # fmt: skip
+    other = {**table, "key": "other", "vendor": "zoom", "rows": [{"match": {}, "unitCost": "9"}]}
+    client.answer(COST_TABLE, input=other)
+    opus = {"model": "opus", "in": 12_345, "out": 678}
+    # when
+    client.charge("e1", "100", meter="llm", properties={**opus, "vendor": "acme"})
+    client.charge("e2", "100", meter="llm", properties={**opus, "vendor": "nobody"})
+    client.charge("e3", "100", meter="llm", properties=opus, cost=_usd("1"))
+    client.advance("2026-01-11T00:00:00Z")
+    client.answer(COST_TABLE, input={**table, "rows": table["rows"][:1]})
+    client.charge("e4", "100", meter="llm", properties=opus, occurredAt="2026-01-10T12:00:00Z")
+    client.charge("e5", "100", meter="llm", properties=opus)
+    # then: a table's version is that of the time at which usage occurred
+    costs = {event: client.ask(COSTS, event=event)["charge"] for event in ("e1", "e2", "e3")}
+    by_table = {"key": "llm", "version": 1, "vendor": "acme"}
+    assert costs == {
+        "e1": {"cost": _usd("0.236025"), "costTable": by_table},
+        "e2": {"cost": None, "costTable": None},
+        "e3": {"cost": _usd("1"), "costTable": None},
+    }
+    assert client.ask(COSTS, event="e4")["charge"]["costTable"] == by_table
+    later = client.ask(COSTS, event="e5")["charge"]
+    assert later == {"cost": _usd("0.185175"), "costTable": {**by_table, "version": 2}}
+    assert _margins(client, "VENDOR") == [
+        ("", "1", "1", "0", "USD"),
+        ("acme", "3", "0.657225", "2.342775", "USD"),
+        ("nobody", "1", "0", "1", "USD"),
+    ]
+    listed = client.ask("{ costTables { key version } }")["costTables"]
+    assert listed == [{"key": "llm", "version": 2}, {"key": "other", "version": 1}]
+
+
+def test_a_cost_table_that_makes_no_sense_is_refused_by_name(client: Client) -> None:
+    # given
+    table = {"key": "t", "eventType": "llm", "currency": "USD", "dimensions": ["model"]}
+    row = {"match": {"model": "opus"}, "unitCost": "1"}
+    bad: list[tuple[dict[str, Any], str]] = [
+        ({"rows": []}, "rows"),
+        ({"rows": [row], "per": "0"}, "per"),
+        ({"rows": [{**row, "unitCost": "-1"}]}, "rows[0].unitCost"),
+        ({"rows": [{**row, "match": {"region": "eu"}}]}, "rows[0].match"),
+    ]
+    # when
+    refused = [client.answer(COST_TABLE, input={**table, **change}) for change, _ in bad]
+    unknown = client.answer(COST_TABLE, input={**table, "rows": [row], "currency": "XXX"})
+    # then
+    assert [each["field"] for each in refused] == [field for _, field in bad]
+    assert (unknown["code"], unknown["what"], unknown["key"]) == ("NOT_FOUND", "currency", "XXX")
+    assert client.ask("{ costTables { key } }")["costTables"] == []

@@ -43,6 +43,16 @@ products:
     includes:
       - {asset: TOKEN, amount: 100, rollover: true, rolloverLimit: 50}
     minimumCommitment: {amount: 99, currency: USD}
+costTables:
+  acme:
+    eventType: requests
+    vendor: acme
+    currency: USD
+    per: 1000
+    dimensions: [model]
+    rows:
+      - {match: {model: a}, property: tokens, unitCost: 0.5}
+      - {unitCost: 2}
 defaultProduct: api
 """
 
@@ -104,6 +114,7 @@ def test_a_new_catalogue_is_defined_drafted_and_published(shop: Shop) -> None:
         "meter requests",
         "product api: draft 1",
         "product api: publish 1, from now",
+        "cost table acme",
         "default product: none -> api",
     ]
     assert shop.plan(FILE) == []
@@ -117,6 +128,7 @@ def test_loading_publishes_nothing(shop: Shop) -> None:
     assert shop.plan(FILE, publishing=False) == []
     assert [change.what for change in shop.plan(FILE)] == [
         "product api: publish 1, from now",
+        "cost table acme",
         "default product: none -> api",
     ]
 
@@ -160,7 +172,9 @@ def test_a_change_is_told_where_it_is(shop: Shop) -> None:
         ("unpricedAsset: TOKEN", "unpricedAsset: X", "5: meters.requests.unpricedAsset: no asset"),
         ("currency: USD", "currency: XXX", "26: products.api.minimumCommitment.currency: not a"),
         ("amount: 100", "amount: 0.5", "25: products.api.includes[0].amount: TOKEN has at most 0"),
-        ("defaultProduct: api", "defaultProduct: x", "27: defaultProduct: no product 'x'"),
+        ("defaultProduct: api", "defaultProduct: x", "37: defaultProduct: no product 'x'"),
+        ("unitCost: 2", "unitCost: -2", "36: costTables.acme.rows[1].unitCost: must not be"),
+        ("vendor: acme\n    currency: USD", "currency: XXX", "30: costTables.acme.currency: not"),
         ("TOKEN: {name", "USD: {name", "2: assets.USD.key: USD is a currency"),
     ],
 )  # fmt: skip
@@ -173,6 +187,16 @@ def test_what_the_ledger_would_refuse_is_told_with_its_line(
     told, *_ = shop.faults(FILE.replace(was, wrong, 1))
     # then
     assert told.startswith(f"prices.yaml:{fault}")
+
+
+def test_a_cost_table_is_changed_from_now_on(shop: Shop) -> None:
+    # given
+    shop.apply(FILE)
+    # when
+    (change,) = shop.plan(FILE.replace("unitCost: 0.5", "unitCost: 0.4"))
+    # then
+    assert (change.sign, change.what) == ("~", "cost table acme")
+    assert change.details == ("rows.[model=a].unitCost: 0.5 -> 0.4",)
 
 
 def test_what_stands_for_good_cannot_be_said_otherwise(shop: Shop) -> None:

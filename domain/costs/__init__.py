@@ -1,0 +1,1 @@
+"""What usage costs the tenant at its vendors."""
