@@ -66,17 +66,23 @@ def test_a_process_with_an_overtaken_catalogue_decides_again(
     assert numbers == [1, 1, 3, 3]
 
 
-def test_what_would_write_nothing_rests_on_the_newest_catalogue(
+def test_what_writes_nothing_rests_on_the_newest_catalogue(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given
+    # given a command that only looks, for which nothing is checked at a commit
     here, there = serve(), serve()
     here.done(DefineMeter("tokens"), DefineAsset("CREDIT", "Credits"))
-    with resting_on_the_catalogue(monkeypatch) as numbers:
-        here.done(CreateCustomer("first"))
-        there.done(draft("1"))
-        # when it is a replay, for which nothing is checked at a commit
-        here.done(CreateCustomer("first"))
+    numbers: list[int] = []
+
+    def look(work: Work, _: Any) -> CustomerAnswer:
+        numbers.append(work.catalog.number)
+        return CustomerAnswer("nobody")
+
+    monkeypatch.setitem(handlers.HANDLERS, CreateCustomer, look)
+    here.done(CreateCustomer("first"))
+    there.done(draft("1"))
+    # when
+    here.done(CreateCustomer("first"))
     # then
     assert numbers[-1] == 2
 
@@ -134,3 +140,17 @@ def test_a_reader_keeps_the_catalogue_until_it_is_overtaken(serve: Serve) -> Non
     assert (list(empty.meters), list(first.meters)) == ([], ["tokens"])
     assert again is first
     assert list(here.reader.catalog(here.tenant_id).meters) == ["tokens", "images"]
+
+
+def test_a_catalogue_that_is_still_empty_is_relied_on_as_such(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    here, there = serve(), serve()
+    with resting_on_the_catalogue(monkeypatch) as numbers:
+        # when
+        here.done(CreateCustomer("first"))
+        there.done(DefineMeter("tokens"))
+        here.done(CreateCustomer("second"))
+    # then: decided once, and again when it was no longer empty
+    assert numbers == [0, 0, 1]
