@@ -263,6 +263,8 @@ def test_the_tables_give_the_wallet_back_as_of_any_time_to_come(told_shop: Shop)
         with told_shop.proj.connection() as connection:
             Subscriptions(LIVE).apply(connection, moved)
         for wallet_id, wallet in wallets.items():
+            if wallet.enrolments and _cut_in_a_turn(told_shop, wallet):
+                continue
             with told_shop.app.transaction(told_shop.tenant) as connection:
                 told = wallet_of(connection, LIVE, told_shop.tenant, wallet_id)
             assert told is not None
@@ -277,6 +279,16 @@ def test_the_tables_give_the_wallet_back_as_of_any_time_to_come(told_shop: Shop)
                     compared += 1
                     assert _figures(ours, asset, at) == _figures(theirs, asset, at)
     assert compared > 300
+
+
+def _cut_in_a_turn(shop: Shop, wallet: Wallet) -> bool:
+    """Whether a subscription's turn, whose events share a time, may have been cut in two."""
+    found = shop.rows(
+        "SELECT recorded_at FROM ledger_00.events"
+        " WHERE originator_id = %s AND originator_version = %s",
+        wallet.id, wallet.version + 1,
+    )  # fmt: skip
+    return [at for (at,) in found] == [wallet.recorded_at]
 
 
 def _times(wallet: Wallet) -> list[datetime]:
