@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, get_args
 
 import psycopg
 import structlog
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from application.clock import Clock, SystemClock
 from application.codec import EventCodec
@@ -48,6 +48,7 @@ FIRST_TENANT = "default"
 READ_MODEL_MIGRATIONS = Path(__file__).parent.parent / "projections" / "migrations"
 MIGRATIONS = (LOG_MIGRATIONS, READ_MODEL_MIGRATIONS)
 LONGEST_LIST_WAIT_SECONDS = 1.0
+MOST_LIST_WAITERS = 100
 REMEMBERED_POSITIONS = 100_000
 GLANCE_SECONDS = 0.5
 
@@ -253,6 +254,11 @@ class Runtime:
         """Signs links to documents and exports, and knows its own again."""
         return Links(derived_secret(server_secret(self.settings), "document links"))
 
+    @cached_property
+    def _list_waiters(self) -> CapacityLimiter:
+        """Threads of their own: who waits for a list takes none from those who read."""
+        return CapacityLimiter(MOST_LIST_WAITERS)
+
     # What interfaces ask of it
 
     def catch_up(self) -> None:
@@ -275,7 +281,7 @@ class Runtime:
         if not wanted:
             return 0
         wait = partial(self.engine.wait_for, wanted, LONGEST_LIST_WAIT_SECONDS, models)
-        if await to_thread.run_sync(wait):
+        if await to_thread.run_sync(wait, limiter=self._list_waiters):
             return 0
         positions = await to_thread.run_sync(self.engine.positions)
         return max(0, wanted - min(positions[name] for name in models))
