@@ -76,7 +76,8 @@ def _examine_database(
             "run the doctor with the COUNTERFOIL_SECRET, or in the DATA_DIR, of the ledger",
         )
         return
-    yield from examine_ledger(logins, None if settings.sandbox else clock.now())
+    now = None if settings.sandbox else clock.now()
+    yield from examine_ledger(logins, now, settings.rollup_properties)
 
 
 def _logins(settings: Settings, admin: Login) -> dict[Role, Login] | None:

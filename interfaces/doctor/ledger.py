@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -27,8 +27,12 @@ _SERVING: tuple[Role, ...] = ("log", "app", "proj")
 _LIVE = Location(FIRST_SHARD.schema)
 
 
-def examine_ledger(logins: dict[Role, Login], now: datetime | None) -> Iterator[Finding]:
-    """now: none where the ledger's time is not the world's, so that nothing is overdue."""
+def examine_ledger(
+    logins: dict[Role, Login], now: datetime | None, rolled_up: Sequence[str]
+) -> Iterator[Finding]:
+    """now: none where the ledger's time is not the world's, so that nothing is overdue.
+    rolled_up: the properties that sums of usage are to be kept by.
+    """
     able: dict[Role, Login] = {}
     for role in _SERVING:
         try:
@@ -57,7 +61,7 @@ def examine_ledger(logins: dict[Role, Login], now: datetime | None) -> Iterator[
     if "log" in able:
         yield _commits(able["log"])
     if "proj" in able:
-        yield from _folded(able["proj"], now)
+        yield from _folded(able["proj"], now, rolled_up)
 
 
 def _commits(log: Login) -> Finding:
@@ -75,12 +79,13 @@ def _commits(log: Login) -> Finding:
     return Finding("commits of the log", "ok", f"synchronous_commit {found}")
 
 
-def _folded(proj: Login, now: datetime | None) -> Iterator[Finding]:
+def _folded(proj: Login, now: datetime | None, rolled_up: Sequence[str]) -> Iterator[Finding]:
     with proj.connect(autocommit=True) as connection:
         missing = yield from _migrations(connection)
         if missing:
             return
         yield from _read_models(connection)
+        yield from _sums(connection, rolled_up)
         yield _scheduler(connection, now)
 
 
@@ -162,6 +167,25 @@ def _behind_seconds(connection: Connection, position: int) -> float:
         (position,),
     ).fetchone()
     return 0.0 if row is None else max(0.0, float(row[0]))
+
+
+def _sums(connection: Connection, rolled_up: Sequence[str]) -> Iterator[Finding]:
+    row = connection.execute(
+        _LIVE.query(
+            "SELECT count(*) FROM (SELECT tenant FROM {usage_rollup_properties} GROUP BY tenant"
+            " HAVING NOT array_agg(property) @> %s::text[]) AS without"
+        ),
+        (list(rolled_up),),
+    ).fetchone()
+    if row is not None and row[0]:
+        yield Finding(
+            "sums of usage",
+            "note",
+            f"not by all of {', '.join(rolled_up)} for {row[0]} tenants",
+            "they had charges before COUNTERFOIL_ROLLUP_PROPERTIES said so; usageSeries by such a "
+            "property reads every charge",
+            "counterfoil rebuild charges",
+        )
 
 
 def _scheduler(connection: Connection, now: datetime | None) -> Finding:

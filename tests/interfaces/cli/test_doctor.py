@@ -188,6 +188,27 @@ def test_without_the_ledgers_secret_its_roles_are_not_guessed(run: Run, tmp_path
     assert not (tmp_path / "data" / "secret").exists()
 
 
+def test_sums_that_are_not_kept_as_wished_are_named(
+    run: Run, database: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    assert run("migrate").exit_code == 0
+    with database.connect(autocommit=True) as connection:
+        for name in ("", "model"):
+            connection.execute(
+                "INSERT INTO ledger_00.usage_rollup_properties"
+                " SELECT tenant, %s FROM ledger_00.events LIMIT 1",
+                (name,),
+            )
+    monkeypatch.setenv("COUNTERFOIL_ROLLUP_PROPERTIES", "model")
+    assert "sums of usage" not in told(run("doctor", "--json"))
+    # when
+    monkeypatch.setenv("COUNTERFOIL_ROLLUP_PROPERTIES", "model,region")
+    # then
+    found = told(run("doctor", "--json"))["sums of usage"]
+    assert (found["level"], found["remedy"]) == ("note", "counterfoil rebuild charges")
+
+
 def test_holds_that_nobody_ends_are_named(run: Run, database: Login) -> None:
     # given
     assert run("migrate").exit_code == 0
@@ -202,6 +223,28 @@ def test_holds_that_nobody_ends_are_named(run: Run, database: Login) -> None:
     # then
     assert checks["due work"]["level"] == "wrong"
     assert checks["due work"]["found"] == "overdue in 1 wallets, and no scheduler runs"
+
+
+def test_an_embedded_ledger_is_looked_at_where_it_lies(
+    postgres: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, quiet_logs: None
+) -> None:
+    # given
+    directory = postgres.log.parent
+    monkeypatch.delenv("COUNTERFOIL_DATABASE_URL", raising=False)
+    monkeypatch.setenv("COUNTERFOIL_DATA_DIR", str(directory))
+    try:
+        assert invoke("migrate").exit_code == 0
+        # when
+        checks = told(invoke("doctor", "--json"))
+    finally:
+        with Login(dict(postgres.conninfo("postgres"))).connect(autocommit=True) as connection:
+            connection.execute("DROP DATABASE IF EXISTS counterfoil WITH (FORCE)")
+            for role in ("owner", "log", "app", "proj"):
+                connection.execute(f"DROP ROLE IF EXISTS counterfoil_{role}")
+    # then what was chosen small is small for this machine, the rest is as it should be
+    assert checks["shared_buffers"]["level"] == "slow"
+    for name in ("fsync", "disk", "file superuser.password", "file secret", "role log", "clock"):
+        assert checks[name]["level"] == "ok", checks[name]
 
 
 def test_an_empty_directory_is_left_empty(
