@@ -33,8 +33,11 @@ from projections.tables import Location, Table
 from projections.usage_rollups import (
     ROLLUP_PROPERTIES,
     USAGE_ROLLUPS,
-    RollupChanges,
-    kept_by,
+    ChargeKey,
+    begin_sums,
+    forget_empty,
+    put_in,
+    take_out,
 )
 
 
@@ -73,12 +76,14 @@ CHARGES = Table(
 
 
 class State(dict[str, ChargeRow]):
-    """Charges by their ids; `rollups`: what the batch changes in the sums of usage."""
+    """Charges by their ids; `before`: those that were there before the batch."""
 
-    def __init__(self, charges: Iterable[ChargeRow], rollups: RollupChanges) -> None:
+    def __init__(self, charges: Iterable[ChargeRow]) -> None:
         super().__init__((charge.charge_id, charge) for charge in charges)
-        self.rollups = rollups
-        rollups.take_out(self.values())
+        self.before = self.keys_of()
+
+    def keys_of(self) -> list[ChargeKey]:
+        return [(charge.tenant, charge.charge_id) for charge in self.values()]
 
 
 def _opened(
@@ -185,9 +190,7 @@ class Charges(ReadModel[State]):
             for _, tenant, event in batch
             if isinstance(event, _LATER_EVENTS)
         }
-        tenants = dict.fromkeys(tenant for _, tenant, _ in batch)
-        rollups = RollupChanges(kept_by(connection, self.location, tenants, self._rolled_up))
-        return State(CHARGES.load(connection, self.location, later), rollups)
+        return State(CHARGES.load(connection, self.location, later))
 
     @staticmethod
     def fold(state: State, batch: Sequence[Recorded]) -> None:
@@ -195,7 +198,10 @@ class Charges(ReadModel[State]):
             _FOLD[type(event)](state, position, tenant, event)
 
     def save(self, connection: Connection, state: State) -> None:
+        tenants = dict.fromkeys(charge.tenant for charge in state.values())
+        begin_sums(connection, self.location, tenants, self._rolled_up)
+        changed = take_out(connection, self.location, state.before)
         # In the order of the key, so that neighbours in the index are written together.
         CHARGES.upsert(connection, self.location, [state[charge_id] for charge_id in sorted(state)])
-        state.rollups.put_in(state.values())
-        state.rollups.save(connection, self.location)
+        put_in(connection, self.location, state.keys_of())
+        forget_empty(connection, self.location, changed)

@@ -3,7 +3,7 @@
 Tables: usage_rollups, usage_rollup_properties. A sum is of the charges of one customer, meter,
 subject, asset and status; kept once for all of them, and once more for each property that is
 rolled up, by its value. It is a sum over the rows of `charges` and nothing else: what a row
-was is taken out, what it is now is put in.
+was is taken out, what it is now is put in, both by the database from the row itself.
 
 A quarter hour, because every zone's hours and days are made of quarter hours and of nothing
 longer: Kathmandu is 5:45 ahead of UTC, Adelaide 9:30. What a span has of less than one at its
@@ -12,26 +12,25 @@ ends is read from the charges themselves.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from psycopg.sql import Composable, Composed
+from psycopg.sql import SQL, Composable, Composed
 
-from domain.money.decimals import decimal_of, units_of
 from projections.database import Connection
 from projections.tables import Location, Table
-
-if TYPE_CHECKING:
-    from projections.charges import ChargeRow
 
 ALL_CHARGES = ""
 """Stands for a property in the sums that are by none."""
 QUARTER = timedelta(minutes=15)
 NO_USAGE = ("AUTHORIZED", "RELEASED")
-_QUANTITY_SCALE = 18
+
+ChargeKey = tuple[str, str]
+"""The first columns of a charge: its tenant and id."""
+Key = tuple[Any, ...]
+"""The first columns of a sum."""
 
 
 @dataclass(slots=True)
@@ -67,9 +66,6 @@ USAGE_ROLLUPS = Table(
 )
 ROLLUP_PROPERTIES = Table("usage_rollup_properties", PropertyRow, 2, "uuid text")
 
-_Key = tuple[str, str, datetime, str, str, str, str, str, str | None]
-"""As the table's, with the value as JSON in the place of its id."""
-
 
 def quarter_of(at: datetime) -> datetime:
     """Return the beginning of the quarter hour that holds `at`."""
@@ -85,122 +81,82 @@ def whole_quarters(frm: datetime, to: datetime) -> tuple[datetime, datetime]:
     return (first, last) if first < last else (to, to)
 
 
-def kept_by(
+def begin_sums(
     connection: Connection, location: Location, tenants: Iterable[str], wished: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
-    """Return the properties by which each tenant's sums are kept: those that were wished for at
-    its first charge, so that none has a gap.
+) -> None:
+    """Let sums of a tenant be kept by what is wished for at its first charge, and by nothing
+    else from then on, so that none has a gap.
     """
-    kept: dict[str, list[str]] = {tenant: [] for tenant in tenants}
-    for row in ROLLUP_PROPERTIES.load(connection, location, [(tenant,) for tenant in kept]):
-        kept[row.tenant].append(row.property)
-    new = [tenant for tenant, properties in kept.items() if not properties]
-    for tenant in new:
-        kept[tenant] = [ALL_CHARGES, *wished]
-    rows = [PropertyRow(tenant, name) for tenant in new for name in kept[tenant]]
-    ROLLUP_PROPERTIES.insert(connection, location, rows)
-    return {
-        tenant: tuple(name for name in properties if name != ALL_CHARGES)
-        for tenant, properties in kept.items()
-    }
-
-
-class RollupChanges:
-    """What a batch changes in the sums; properties: by which they are kept, by tenant."""
-
-    def __init__(self, properties: Mapping[str, Sequence[str]]) -> None:
-        self._properties = properties
-        self._changes: dict[_Key, list[int]] = {}
-
-    def take_out(self, charges: Iterable[ChargeRow]) -> None:
-        """Take out what these rows were."""
-        for charge in charges:
-            self._count(charge, -1)
-
-    def put_in(self, charges: Iterable[ChargeRow]) -> None:
-        """Put in what these rows are."""
-        for charge in charges:
-            self._count(charge, 1)
-
-    def _count(self, charge: ChargeRow, sign: int) -> None:
-        if charge.status in NO_USAGE:
-            return
-        quantity = units_of(charge.quantity, _QUANTITY_SCALE) if charge.quantity else 0
-        figures = (sign, sign * quantity, sign * charge.amount)
-        rest = (
-            quarter_of(charge.occurred_at), charge.customer_id, charge.meter,
-            charge.subject or "", charge.asset, charge.status,
-        )  # fmt: skip
-        self._add((charge.tenant, ALL_CHARGES, *rest, None), figures)
-        for name in self._properties[charge.tenant]:
-            value = None if charge.properties is None else charge.properties.get(name)
-            # In a list, of which PostgreSQL takes the one element as text.
-            as_json = None if value is None else json.dumps([value])
-            self._add((charge.tenant, name, *rest, as_json), figures)
-
-    def _add(self, key: _Key, figures: tuple[int, int, int]) -> None:
-        before = self._changes.get(key)
-        if before is None:
-            self._changes[key] = list(figures)
-            return
-        for place, figure in enumerate(figures):
-            before[place] += figure
-
-    def save(self, connection: Connection, location: Location) -> None:
-        changed = [(key, figures) for key, figures in self._changes.items() if any(figures)]
-        if changed:
-            connection.execute(location.query(_ADD), _columns(changed))
-        fewer = [(key, figures) for key, figures in changed if figures[0] < 0]
-        if fewer:
-            connection.execute(location.query(_FORGET_EMPTY), _columns(fewer))
-
-
-def _columns(changed: Sequence[tuple[_Key, list[int]]]) -> list[list[Any]]:
-    columns = [list(column) for column in zip(*(key for key, _ in changed), strict=True)]
-    charges, quantities, amounts = zip(*(figures for _, figures in changed), strict=True)
-    return [
-        *columns,
-        list(charges),
-        [decimal_of(units, _QUANTITY_SCALE) for units in quantities],
-        [str(units) for units in amounts],
+    wanted = list(tenants)
+    kept = ROLLUP_PROPERTIES.load(connection, location, [(tenant,) for tenant in wanted])
+    begun = {row.tenant for row in kept}
+    rows = [
+        PropertyRow(tenant, name)
+        for tenant in wanted
+        if tenant not in begun
+        for name in (ALL_CHARGES, *wished)
     ]
+    ROLLUP_PROPERTIES.insert(connection, location, rows)
 
 
-_CHANGES = """
-    SELECT tenant, property, starts_at, customer_id, meter, subject, asset, status,
-           coalesce(md5(value)::uuid, '00000000-0000-0000-0000-000000000000') AS value_id, value,
-           sum(charges) AS charges, sum(quantity) AS quantity, sum(amount) AS amount
-    FROM (
-        SELECT tenant, property, starts_at, customer_id, meter, subject, asset, status,
-               value::jsonb ->> 0 AS value, charges, quantity, amount
-        FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[],
-                    %s::text[], %s::text[], %s::text[], %s::bigint[], %s::numeric[],
-                    %s::numeric[])
-        AS u (tenant, property, starts_at, customer_id, meter, subject, asset, status, value,
-              charges, quantity, amount)
-    ) AS one
-    GROUP BY tenant, property, starts_at, customer_id, meter, subject, asset, status, value
-"""
-_ADD = f"""
-    INSERT INTO {{usage_rollups}} AS t (tenant, property, starts_at, customer_id, meter, subject,
+def take_out(connection: Connection, location: Location, charges: Sequence[ChargeKey]) -> list[Key]:
+    """Take out what these rows of `charges` are, before they change; return whose sums."""
+    if not charges:
+        return []
+    query = location.query(_ADD + _RETURNED, sign=SQL("-1"))
+    return connection.execute(query, _columns(charges)).fetchall()
+
+
+def put_in(connection: Connection, location: Location, charges: Sequence[ChargeKey]) -> None:
+    """Put in what these rows of `charges` are."""
+    if charges:
+        connection.execute(location.query(_ADD, sign=SQL("1")), _columns(charges))
+
+
+def forget_empty(connection: Connection, location: Location, keys: Sequence[Key]) -> None:
+    """Forget those of these sums of which nothing is left."""
+    if keys:
+        connection.execute(location.query(_FORGET_EMPTY), _columns(keys))
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+_ADD = """
+    INSERT INTO {usage_rollups} AS t (tenant, property, starts_at, customer_id, meter, subject,
         asset, status, value_id, value, charges, quantity, amount)
-    SELECT tenant, property, starts_at, customer_id, meter, subject, asset, status, value_id,
-           value, charges, trim_scale(quantity), amount
-    FROM ({_CHANGES}) AS changes
-    WHERE (charges, quantity, amount) <> (0, 0, 0)
-    ORDER BY tenant, property, starts_at, customer_id, meter, subject, asset, status, value_id
+    SELECT tenant, property, date_bin('15 minutes', occurred_at, '2000-01-01 00:00Z') AS starts_at,
+           customer_id, meter, coalesce(subject, '') AS subject, asset, status,
+           coalesce(md5(value)::uuid, '00000000-0000-0000-0000-000000000000') AS value_id, value,
+           {sign} * count(*), trim_scale({sign} * coalesce(sum(quantity), 0)), {sign} * sum(amount)
+    FROM (
+        SELECT c.*, p.property, c.properties ->> nullif(p.property, '') AS value
+        FROM unnest(%s::uuid[], %s::uuid[]) AS k (tenant, charge_id)
+        JOIN {charges} c USING (tenant, charge_id)
+        JOIN {usage_rollup_properties} p USING (tenant)
+        WHERE c.status NOT IN ('AUTHORIZED', 'RELEASED')
+    ) AS charges
+    GROUP BY tenant, property, 3, customer_id, meter, 6, asset, status, value
+    ORDER BY tenant, property, 3, customer_id, meter, 6, asset, status, 9
     ON CONFLICT (tenant, property, starts_at, customer_id, meter, subject, asset, status, value_id)
     DO UPDATE SET charges = t.charges + EXCLUDED.charges,
         quantity = trim_scale(t.quantity + EXCLUDED.quantity), amount = t.amount + EXCLUDED.amount
-"""  # noqa: S608 - our own words
-_FORGET_EMPTY = f"""
-    DELETE FROM {{usage_rollups}} AS t USING ({_CHANGES}) AS changes
-    WHERE t.tenant = changes.tenant AND t.property = changes.property
-    AND t.starts_at = changes.starts_at AND t.customer_id = changes.customer_id
-    AND t.meter = changes.meter AND t.subject = changes.subject AND t.asset = changes.asset
-    AND t.status = changes.status AND t.value_id = changes.value_id AND t.charges = 0
-"""  # noqa: S608 - our own words
-
+"""
+_RETURNED = """
+    RETURNING tenant::text, property, starts_at, customer_id::text, meter, subject, asset, status,
+              value_id::text
+"""
+_FORGET_EMPTY = """
+    DELETE FROM {usage_rollups} AS t
+    USING unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[],
+                 %s::text[], %s::text[], %s::uuid[])
+    AS k (tenant, property, starts_at, customer_id, meter, subject, asset, status, value_id)
+    WHERE t.charges = 0 AND t.tenant = k.tenant AND t.property = k.property
+    AND t.starts_at = k.starts_at AND t.customer_id = k.customer_id AND t.meter = k.meter
+    AND t.subject = k.subject AND t.asset = k.asset AND t.status = k.status
+    AND t.value_id = k.value_id
+"""
 _SERIES = """
     WITH rolled_up AS MATERIALIZED (
         SELECT EXISTS (
