@@ -11,7 +11,8 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from application.caller import Caller
-from application.commands.requests import AdvanceClock, RunDueWork
+from application.commands.requests import AdvanceClock, Command, RunDueWork
+from application.commands.stop_requests import TellStop
 from application.errors import NotASandbox
 from application.ledger import Ledger
 from application.reading import Reader
@@ -33,6 +34,7 @@ class DueWork:
     due_wallets: (tenant, until, limit) -> ids of wallets with something due, from a read
     model. catch_up: brings that read model up to the log. lease: of the runner, where several
     processes have one; what falls due is written once without it too, since the wallet decides.
+    stops: of read models, each to be told to every tenant, which the log makes sure is once.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class DueWork:
         catch_up: Callable[[], None],
         tenants: Callable[[], Sequence[str]],
         lease: Lease | None = None,
+        stops: Callable[[], Sequence[TellStop]] = tuple,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
@@ -50,6 +53,8 @@ class DueWork:
         self._catch_up = catch_up
         self._tenants = tenants
         self._lease = lease
+        self._stops = stops
+        self._told: set[tuple[str, TellStop]] = set()
         ledger.on_clock_advance = self.advance
 
     def advance(self, caller: Caller, command: AdvanceClock) -> None:
@@ -76,13 +81,22 @@ class DueWork:
         self._run(Caller(tenant_id, "scheduler", ""), wallets, None, WALLETS_AT_ONCE)
         return len(wallets)
 
+    def tell(self, tenant_id: str, stops: Sequence[TellStop]) -> None:
+        """Tell a tenant of read models that have stopped, in its log, each once."""
+        new = [stop for stop in stops if (tenant_id, stop) not in self._told]
+        if new:
+            self._execute(Caller(tenant_id, "scheduler", ""), new)
+            self._told.update((tenant_id, stop) for stop in new)
+
     def run(self, stop: threading.Event) -> None:
         """Keep writing what falls due until `stop` is set."""
         while not stop.wait(INTERVAL_SECONDS):
             try:
                 if self._lease is not None and not self._lease.held():
                     continue
+                stops = self._stops()
                 for tenant_id in self._tenants():
+                    self.tell(tenant_id, stops)
                     self.run_once(tenant_id)
             except (psycopg.Error, PoolTimeout) as error:
                 # Lazily decided wallets are right without the runner; it tries again.
@@ -94,11 +108,12 @@ class DueWork:
         self, caller: Caller, wallets: Sequence[str], until: datetime | None, at_once: int
     ) -> None:
         for start in range(0, len(wallets), at_once):
-            commands = [
-                RunDueWork(wallet_id, until) for wallet_id in wallets[start : start + at_once]
-            ]
-            for outcome in self._ledger.execute(caller, commands):
-                if outcome.error is not None:
-                    raise outcome.error
-                if outcome.refusal is not None:
-                    raise outcome.refusal
+            some = wallets[start : start + at_once]
+            self._execute(caller, [RunDueWork(wallet_id, until) for wallet_id in some])
+
+    def _execute(self, caller: Caller, commands: Sequence[Command]) -> None:
+        for outcome in self._ledger.execute(caller, commands):
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.refusal is not None:
+                raise outcome.refusal

@@ -93,6 +93,11 @@ def bundle_id(tenant: str, customer: str, key: str) -> str:
     return derived_id("bundle", tenant, customer, key)
 
 
+def read_model_stop_id(tenant: str, read_model: str, position: int) -> str:
+    """Of the one telling that a read model stopped at a position."""
+    return derived_id("read-model-stop", tenant, read_model, str(position))
+
+
 def journal_entry_id(tenant: str, number: int) -> str:
     return derived_id("journal-entry", tenant, str(number))
 

@@ -17,6 +17,7 @@ from domain.money.asset import AssetDefined, ExchangeRateSet
 from domain.revenue import accounting, period
 from domain.subscriptions import events as subscriptions
 from domain.subscriptions.wallet_events import SubscriptionMoved
+from domain.tenancy.stops import ReadModelStopped
 from domain.tenancy.tenant import (
     BudgetTemplateRemoved,
     BudgetTemplateSet,
@@ -34,6 +35,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     ClockAdvanced,
     BudgetTemplateSet,
     BudgetTemplateRemoved,
+    ReadModelStopped,
     AssetDefined,
     ExchangeRateSet,
     CustomerCreated,

@@ -28,6 +28,7 @@ _STREAMS = {
     "asset": "a custom asset and its exchange rates",
     "customer": "who the tenant charges",
     "catalog": "what is measured and what it costs; its version is the number that pricing checks",
+    "read_model": "a read model that has stopped, told to a tenant",
     "claim": "what must be unique and is no aggregate: idempotency keys, payment references",
     "wallet": "the consistency boundary for spending; balances fold this stream and nothing else",
     "budget": "a budget: where it is kept, and what a derived one has spent",

@@ -16,6 +16,7 @@ from anyio import CapacityLimiter, to_thread
 
 from application.clock import Clock, SystemClock
 from application.codec import EventCodec
+from application.commands.stop_requests import TellStop
 from application.due_work import DueWork
 from application.ledger import Ledger
 from application.reading import Reader
@@ -165,6 +166,7 @@ class Runtime:
             self.catch_up,
             lambda: [self.tenant_id],
             Lease(logins["app"], FIRST_SHARD.due_work_lease),
+            self._stops,
         )
         latest = self.reader.events(self.tenant_id, limit=1)
         self._acknowledged.begin(self.tenant_id, latest[0].position)
@@ -253,6 +255,12 @@ class Runtime:
     def links(self) -> Links:
         """Signs links to documents and exports, and knows its own again."""
         return Links(derived_secret(server_secret(self.settings), "document links"))
+
+    def _stops(self) -> list[TellStop]:
+        return [
+            TellStop(each.projection, each.position, each.topic, each.because)
+            for each in self.engine.stops()
+        ]
 
     @cached_property
     def _list_waiters(self) -> CapacityLimiter:

@@ -260,6 +260,10 @@ class ProjectionEngine:
         """Return the read models that this engine has stopped, each with its event."""
         return list(self._stopped.values())
 
+    def stops(self) -> list[Stopped]:
+        """Return the read models that have stopped, whichever process folds them."""
+        return [each.stopped for each in self._standings().values() if each.stopped is not None]
+
     def wait_for(self, position: int, timeout: float, names: Iterable[str] | None = None) -> bool:
         """Wait until read models (all, unless named) have come that far; whether they have.
 

@@ -19,6 +19,7 @@ from domain.invoicing.events import InvoiceIssued, InvoicePaid
 from domain.money.currencies import CURRENCY_SCALE, EXPONENTS
 from domain.money.decimals import decimal_of
 from domain.revenue.period import PeriodClosed
+from domain.tenancy.stops import ReadModelStopped
 from domain.wallet.events import GrantExpiring, HoldLapsed, WalletOpened
 from domain.wallet.spend_events import ThresholdCrossed
 from domain.wallet.top_up import TopUpOpened, TopUpTold
@@ -192,6 +193,18 @@ def _paid(event: InvoicePaid) -> Iterator[Told]:
     )
 
 
+def _stopped(event: ReadModelStopped) -> Iterator[Told]:
+    yield Told(
+        kind="PROJECTION_STOPPED",
+        data={
+            "projection": event.read_model,
+            "position": event.position,
+            "type": event.topic,
+            "because": event.because,
+        },
+    )
+
+
 def _closed(event: PeriodClosed) -> Iterator[Told]:
     yield Told(kind="PERIOD_CLOSED", data={"month": event.month})
 
@@ -206,6 +219,7 @@ _TELLS: dict[type[Event], Callable[[Any], Iterator[Told]]] = {
     InvoiceIssued: _issued,
     InvoicePaid: _paid,
     PeriodClosed: _closed,
+    ReadModelStopped: _stopped,
 }
 _OF_WALLETS = (ThresholdCrossed, HoldLapsed, GrantExpiring, TopUpReported)
 

@@ -15,6 +15,7 @@ from application.commands import checks, spend_requests
 from application.commands.catalog_requests import CatalogCommand
 from application.commands.cost_requests import SetCostTable
 from application.commands.invoice_requests import InvoiceCommand
+from application.commands.stop_requests import TellStop
 from application.commands.subscription_requests import SubscriptionCommand
 from application.commands.top_up_requests import TopUpCommand
 from domain.grants.events import GrantPayment, GrantSource, Recognition
@@ -470,6 +471,7 @@ Command = (
     | AdvanceClock
     | ConfigureTenant
     | RunDueWork
+    | TellStop
     | InvoiceCommand
     | CatalogCommand
     | SetCostTable

@@ -1,11 +1,15 @@
-"""How a tenant is configured, and a test clock moved on."""
+"""How a tenant is configured, a test clock moved on, and a stop of a read model told."""
 
 from __future__ import annotations
 
 from application.commands.answers import ClockAnswer
 from application.commands.requests import AdvanceClock, ConfigureTenant
+from application.commands.stop_requests import TellStop
 from application.errors import NotASandbox
 from application.work import Work
+from domain import identity
+from domain.aggregate import create
+from domain.tenancy.stops import ReadModelStop, ReadModelStopped
 from domain.tenancy.tenant import Tenant
 
 
@@ -32,3 +36,20 @@ def advance_clock(work: Work, command: AdvanceClock) -> ClockAnswer:
         raise NotASandbox(tenant.key)
     tenant.advance_clock(command.to)
     return ClockAnswer(tenant.clock_at)
+
+
+def tell_stop(work: Work, command: TellStop) -> ClockAnswer:
+    """Tell of a read model that has stopped; again does nothing."""
+    stream_id = identity.read_model_stop_id(work.tenant_id, command.read_model, command.position)
+    if not work.looked_up(stream_id):
+        told = ReadModelStopped(
+            stream_id,
+            1,
+            work.now,
+            command.read_model,
+            command.position,
+            command.topic,
+            command.because,
+        )
+        create(ReadModelStop, told, work.log)
+    return ClockAnswer(work.now)

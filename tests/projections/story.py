@@ -25,6 +25,7 @@ from application.commands.requests import (
     VoidGrant,
 )
 from application.commands.spend_requests import SetBudget, SetBudgetTemplate
+from application.commands.stop_requests import TellStop
 from application.commands.subscription_requests import (
     CancelSubscription,
     ChangeSubscription,
@@ -219,6 +220,7 @@ def settings(shop: Shop) -> None:
     shop.charge(customer, "1", delivered=True)
     shop.do(UnfreezeWallet(customer))
     shop.do(FreezeWallet(customer, "still suspicious"))
+    shop.do(TellStop("margins", 7, "charge.settled", "KeyError in projections/margins.py:1 _fold"))
 
 
 def spend_control(shop: Shop) -> None:

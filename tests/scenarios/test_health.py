@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from application.commands.stop_requests import TellStop
+from application.due_work import DueWork
 from application.storage.database import Login
 from interfaces.http.health import Readiness
 from interfaces.readiness import readiness_of
@@ -70,6 +72,19 @@ def test_one_that_stopped_is_named_everywhere_and_the_others_go_on(
             lambda: runtime.engine.positions()["balances"] > check["stopped_at"],
             "the balances go on",
         )
+        # then each tenant is told once
+        asked = "{ notifications(kind: PROJECTION_STOPPED) { nodes { position data } } }"
+        eventually(lambda: bool(client.ask(asked)["notifications"]["nodes"]), "it is told")
+        stops = [TellStop("charges", check["stopped_at"], "charge.settled", "told anew")]
+        DueWork(runtime.ledger, runtime.reader, lambda *_: [], lambda: None, list).tell(
+            runtime.tenant_id, stops
+        )
+        client.charge("e3", "1")
+        client.ask("{ customers { nodes { id } } }")
+        (told,) = client.ask(asked)["notifications"]["nodes"]
+        assert (told["data"]["projection"], told["data"]["position"]) == (
+            "charges", check["stopped_at"],
+        )  # fmt: skip
 
 
 def test_a_process_that_only_folds_is_not_ready_where_one_has_stopped(
