@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     budgets,
+    cycle_roll,
     drafts,
     due_work,
     engine,
@@ -25,9 +26,19 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=["engine", "load", "replay", "due-work", "latency", "budgets", "exports", "drafts"],
+        choices=[
+            "engine",
+            "load",
+            "replay",
+            "due-work",
+            "cycle-roll",
+            "latency",
+            "budgets",
+            "exports",
+            "drafts",
+        ],
         metavar="PART",
-        help="engine, load, replay, due-work, latency, budgets, exports, drafts",
+        help="engine, load, replay, due-work, cycle-roll, latency, budgets, exports, drafts",
     )
     parser.add_argument("--keep", action="store_true", help="write the figures to results/")
     wish = parser.parse_args()
@@ -36,6 +47,7 @@ def main() -> None:
         "load": lambda: wallet_load.measure(10_000 if wish.small else 1_000_000),
         "replay": lambda: replay.measure(20_000 if wish.small else 100_000),
         "due-work": lambda: due_work.measure(60 if wish.small else 181),
+        "cycle-roll": lambda: cycle_roll.measure(1_000 if wish.small else 10_000),
         "latency": lambda: latency.measure(500 if wish.small else 4_000),
         "budgets": lambda: budgets.measure(1_000 if wish.small else 10_000),
         "exports": lambda: exports.measure(60_000 if wish.small else 1_000_000),

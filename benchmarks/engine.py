@@ -51,7 +51,7 @@ def _at(runtime: Runtime, written: list[Rows], size: int, charges: int) -> Figur
         rows = sum(map(len, written))
         rates.append(charges / took)
         row_rates.append(rows / took)
-        raw_rates.append(rows / _raw(runtime, list(written)))
+        raw_rates.append(rows / raw_seconds(runtime, list(written)))
     ratio = middle([ours / raw for ours, raw in zip(row_rates, raw_rates, strict=True)])
     return {
         "what": "The engine beside raw inserts of its rows, over 1 000 wallets",
@@ -74,7 +74,7 @@ def _send(runtime: Runtime, batches: list[list[RecordUsage]]) -> None:
         list(pool.map(partial(execute, runtime), batches))
 
 
-def _raw(runtime: Runtime, written: list[Rows]) -> float:
+def raw_seconds(runtime: Runtime, written: list[Rows]) -> float:
     """Insert the same rows into a copy of the log's table, the same number a commit."""
     with runtime.owner.connect(autocommit=True) as connection:
         arrays.register(connection)

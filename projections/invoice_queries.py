@@ -86,6 +86,16 @@ class InvoiceQueries:
             tuple(map(_draft_line, unpriced)),
         )
 
+    def unbilled_currencies(self, tenant_id: str, wallet_id: str) -> list[str]:
+        """Return the currencies in which something of a wallet is unbilled."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT DISTINCT currency FROM {unbilled_lines} WHERE tenant = %(tenant)s"
+            " AND wallet_id = %(wallet)s AND currency <> '' AND exact <> 0 ORDER BY currency",
+            {"wallet": wallet_id},
+        )
+        return [str(currency) for (currency,) in rows]
+
     def invoice_page(
         self,
         tenant_id: str,

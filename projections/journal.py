@@ -30,6 +30,15 @@ from domain.revenue.journal import JournalEntry
 from domain.revenue.obligation import Obligation
 from domain.revenue.tenant_books import TenantBooks
 from domain.revenue.unbilled import UnbilledWallet
+from domain.subscriptions.events import (
+    FEE_EVENTS,
+    CycleStarted,
+    FeeEvent,
+    PeriodStarted,
+    PlanChanged,
+    SubscriptionCanceled,
+    credits_of,
+)
 from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
 from projections.database import Connection
 from projections.log import Recorded
@@ -111,7 +120,24 @@ def _allocated(event: ChargeSettled | ChargeCaptured) -> Iterable[str]:
 
 def _returned(event: ChargeRefunded) -> Iterable[str]:
     grants = [grant_id for grant_id, _ in event.returned]
-    return [*grants, *(new_id for _, _, new_id in event.compensated)]
+    return [event.originator_id, *grants, *(new_id for _, _, new_id in event.compensated)]
+
+
+def _issued(event: GrantIssued) -> Iterable[str]:
+    rolled = event.origin.kind == "ROLLOVER" and event.origin.grant_id
+    return (rolled,) if rolled else ()
+
+
+def _of_plan(event: FeeEvent) -> Iterable[str]:
+    """Return the fees and included credits that a subscription's event is about."""
+    yield from (line.fee_id for line in event.fees)
+    yield from (credit.fee_id for credit in credits_of(event))
+    if isinstance(event, CycleStarted | PeriodStarted | PlanChanged):
+        yield from event.running
+        yield from (line.grant_id for line in event.grants)
+    if isinstance(event, PlanChanged | SubscriptionCanceled):
+        yield from event.ended
+        yield from (grant_id for grant_id, _ in event.revoked)
 
 
 OBLIGATIONS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
@@ -125,6 +151,8 @@ OBLIGATIONS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     GrantVoided: _own,
     GrantRefunded: _own,
     GrantReturnRevoked: _own,
+    GrantIssued: _issued,
+    **dict.fromkeys(FEE_EVENTS, _of_plan),
 }
 
 WALLET_OF: tuple[type[Event], ...] = (
@@ -132,6 +160,7 @@ WALLET_OF: tuple[type[Event], ...] = (
     ChargeCaptured,
     ChargeRefunded,
     GrantRepaidOverage,
+    *FEE_EVENTS,
 )
 
 

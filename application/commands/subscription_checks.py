@@ -12,7 +12,7 @@ from domain.catalog.product import ProductVersion, VersionStatus
 from domain.refusals import InsufficientFunds, InvalidInput, InvalidState, NotFound
 from domain.subscriptions.cycles import cycle_at
 from domain.subscriptions.enrolment import Enrolment
-from domain.subscriptions.fee_charges import FEE_SOURCE
+from domain.subscriptions.events import FEE_SOURCE
 from domain.subscriptions.plan import Plan, PlanTerms, plan_of_version
 from domain.subscriptions.zones import zone_named
 from domain.usage.events import ChargeObserved, ChargeSettled
@@ -24,10 +24,12 @@ FARTHEST_START = timedelta(days=3_653)
 MOST_PAST_CYCLES = 400
 
 
-def check_start(starts_at: datetime, at: datetime) -> None:
+def check_start(starts_at: datetime, anchor: datetime | None, at: datetime) -> None:
     """Raises InvalidInput."""
     if abs(starts_at - at) > FARTHEST_START:
         raise InvalidInput(field="startsAt", reason="at most ten years away")
+    if anchor is not None and abs(anchor - starts_at) > FARTHEST_START:
+        raise InvalidInput(field="anchor", reason="at most ten years from the start")
 
 
 def check_past_cycles(enrolment: Enrolment, plan: Plan, at: datetime) -> None:

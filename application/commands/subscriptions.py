@@ -67,7 +67,7 @@ def subscribe(work: Work, command: Subscribe) -> SubscriptionAnswer:
         return SubscriptionAnswer(subscription_id, replayed=True)
     at = wallet.time(work.now)
     starts_at = command.starts_at or at
-    checks.check_start(starts_at, at)
+    checks.check_start(starts_at, command.anchor, at)
     check_prices(overrides, "overrides", catalog.meters)
     plan = checks.plan_to_have(catalog, terms, starts_at, at)
     checks.check_overrides(product.versions[plan.version], overrides)
@@ -110,7 +110,10 @@ def change_subscription(work: Work, command: ChangeSubscription) -> Subscription
     checks.check_alone(wallet, catalog, terms, at, enrolment.subscription_id)
     if command.at_cycle_end and enrolment.status != "SCHEDULED":
         turn = Turn(wallet, enrolment, at, at)
-        changing.schedule_change(turn, Pending(terms, quantity, command.includes))
+        stays = terms == enrolment.terms and quantity == enrolment.quantity
+        pending = None if stays else Pending(terms, quantity, command.includes)
+        if pending != enrolment.pending:
+            changing.schedule_change(turn, pending)
         return SubscriptionAnswer(enrolment.subscription_id)
     if terms == enrolment.terms and quantity == enrolment.quantity:
         return SubscriptionAnswer(enrolment.subscription_id)

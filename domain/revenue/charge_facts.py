@@ -6,12 +6,14 @@ from datetime import date
 
 from domain.identity import ADJUSTMENT_METER
 from domain.money.exact import exact_money
+from domain.revenue import plan_facts
 from domain.revenue.books import Books, Place, policy_for
 from domain.revenue.grant_facts import make_unconditional, undo_unused, undo_used
 from domain.revenue.journal import Line, month_of
 from domain.revenue.obligation import Obligation, recognise, withdraw
 from domain.revenue.tenant_books import TenantBooks
 from domain.revenue.unbilled import Segment, UnbilledWallet
+from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
 
 _NOT_USAGE = ("FORFEITURE", "CORRECTION")
@@ -22,6 +24,9 @@ def settle(books: Books, place: Place, event: ChargeSettled | ChargeCaptured) ->
     if isinstance(event, ChargeCaptured) and event.observed:
         return
     tenant = books.tenant(place.tenant)
+    if event.reported.source == FEE_SOURCE and isinstance(event, ChargeSettled):
+        plan_facts.charge(books, place, event)
+        return
     occurred = tenant.local_day(event.reported.occurred_at)
     wallet = books.wallet(place, event.wallet_id, event.customer_id)
     _note_activity(wallet, event.asset, occurred)
@@ -131,6 +136,11 @@ def refund(books: Books, place: Place, event: ChargeRefunded) -> None:
     """Give a charge's revenue back to the liability of the credits that paid, dated when it
     was recorded; overage that is still owed leaves what is unbilled.
     """
+    fee = books.obligations.get(event.originator_id)
+    if fee is not None:
+        plan_facts.give_back(books, place, event, fee)
+        _compensate_all(books, place, event)
+        return
     tenant = books.tenant(place.tenant)
     wallet = books.wallet(place, event.wallet_id, event.customer_id)
     day = tenant.local_day(event.timestamp)
@@ -157,8 +167,7 @@ def refund(books: Books, place: Place, event: ChargeRefunded) -> None:
                 place, event, "charge_refund", day, o.currency, lines, service=service,
                 obligation=o, charge_id=event.originator_id, meter=event.meter,
             )  # fmt: skip
-    for grant_id, units, compensation_id in event.compensated:
-        _compensate(books, place, event, grant_id, units, compensation_id, day)
+    _compensate_all(books, place, event)
     for currency, of_cycle, exact in wallet.take(
         event.asset, event.forgiven, tenant.scale(event.asset)
     ):
@@ -181,6 +190,12 @@ def _post_forgiven(
             place, event, "overage_refund", day, currency, lines, service=service,
             customer_id=event.customer_id, charge_id=event.originator_id, meter=event.meter,
         )  # fmt: skip
+
+
+def _compensate_all(books: Books, place: Place, event: ChargeRefunded) -> None:
+    day = books.tenant(place.tenant).local_day(event.timestamp)
+    for grant_id, units, compensation_id in event.compensated:
+        _compensate(books, place, event, grant_id, units, compensation_id, day)
 
 
 def _compensate(

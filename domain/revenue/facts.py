@@ -64,6 +64,26 @@ FACTS: tuple[Fact, ...] = (
         "BILLING", "ASC 606-10-32-25 to 32-27; IFRS 15.70 to 72",
     ),
     Fact(
+        "plan_fee", "A plan's fee is charged, to the wallet or to be invoiced",
+        ("contract_liability", "unbilled_receivable"), ("contract_liability",),
+        "BILLING", "ASC 606-10-45-2, 25-13; IFRS 15.106, 21",
+    ),
+    Fact(
+        "plan_fee_credit", "A plan's fee is given back for the time or credits that are left",
+        ("contract_liability",), ("contract_liability", "unbilled_receivable"),
+        "REFUND", "ASC 606-10-25-10 to 25-13; IFRS 15.18 to 21",
+    ),
+    Fact(
+        "plan_share", "A plan's fee is shared over the credits that it includes",
+        ("contract_liability",), ("contract_liability",),
+        "TRANSFER", "ASC 606-10-32-31, 25-19 to 25-22; IFRS 15.74, 27 to 30",
+    ),
+    Fact(
+        "rollover", "Credits roll over into the next period",
+        ("contract_liability",), ("contract_liability",),
+        "TRANSFER", "ASC 606-10-25-13; IFRS 15.21",
+    ),
+    Fact(
         "usage", "Credits burn",
         ("contract_liability", "revenue_breakage"),
         ("revenue_usage", "revenue_breakage", "unclaimed_property"),

@@ -24,7 +24,7 @@ from domain.invoicing.events import (
     InvoiceVoided,
 )
 from domain.money.asset import AssetDefined, ExchangeRate, ExchangeRateSet
-from domain.revenue import charge_facts, grant_facts, invoice_facts, time_facts
+from domain.revenue import charge_facts, grant_facts, invoice_facts, plan_facts, time_facts
 from domain.revenue.accounting import AccountingPolicySet, FunctionalCurrencySet
 from domain.revenue.books import Books, Place
 from domain.revenue.period import (
@@ -32,6 +32,13 @@ from domain.revenue.period import (
     PeriodCloseFailed,
     PeriodClosing,
     PeriodReopened,
+)
+from domain.subscriptions.events import (
+    CycleStarted,
+    FeesAccrued,
+    PeriodStarted,
+    PlanChanged,
+    SubscriptionCanceled,
 )
 from domain.tenancy.tenant import TenantConfigured, TenantOpened
 from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
@@ -79,6 +86,11 @@ FOLD: dict[type[Event], Callable[[Books, Place, Any], None]] = {
     ChargeSettled: charge_facts.settle,
     ChargeCaptured: charge_facts.settle,
     ChargeRefunded: charge_facts.refund,
+    CycleStarted: plan_facts.tell,
+    PeriodStarted: plan_facts.tell,
+    FeesAccrued: plan_facts.tell,
+    PlanChanged: plan_facts.tell,
+    SubscriptionCanceled: plan_facts.tell,
     InvoiceIssued: invoice_facts.issue,
     InvoicePaid: invoice_facts.pay,
     InvoiceCredited: invoice_facts.credit,

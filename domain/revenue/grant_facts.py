@@ -19,7 +19,7 @@ from domain.money.asset import ExchangeRate
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.decimals import units_of
 from domain.money.rounding import divide_half_even, part_of
-from domain.revenue import bundles
+from domain.revenue import bundles, plan_facts
 from domain.revenue.books import Books, Place, policy_for
 from domain.revenue.journal import Line, merged
 from domain.revenue.obligation import Claim, Obligation, recognise, withdraw
@@ -32,6 +32,9 @@ _PRICE_SCALE = 18
 
 def issue(books: Books, place: Place, event: GrantIssued) -> None:
     """Begin the obligation of a grant that was paid for, shares a price or has a value."""
+    if event.origin.kind == "ROLLOVER":
+        plan_facts.roll(books, place, event)
+        return
     tenant = books.tenant(place.tenant)
     rate = None
     if event.origin.reason == "SERVICE_CREDIT":

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from domain.money.rounding import divide_half_even
 from domain.subscriptions.enrolment import (
+    FeePart,
     IncludedOnChange,
     Pending,
     Span,
@@ -47,11 +48,18 @@ Parts = tuple[tuple[str, int], ...]
 def fee_credits(turn: Turn, includes: IncludedOnChange = "REPLACE") -> tuple[FeeCredit, ...]:
     """Return what is given back of all fees in advance when their plan ends now."""
     return tuple(
-        FeeCredit(part.key, part.asset, units, part.starts_at, part.ends_at, part.charge_id)
+        credit_of(part, units)
         for part in turn.fees
         if part.in_advance
         and part.ends_at > turn.due_at
         and (units := unearned_units(turn, part, credits_stay=includes != "REPLACE"))
+    )
+
+
+def credit_of(part: FeePart, units: int) -> FeeCredit:
+    assert part.fee_id is not None
+    return FeeCredit(
+        part.fee_id, part.key, part.asset, units, part.starts_at, part.ends_at, part.charge_id
     )
 
 
@@ -65,6 +73,7 @@ def change_plan(
 ) -> None:
     """Go over to another plan now. credited: what was given back of the old one's fees."""
     before, now = turn.enrolment, turn.due_at
+    ended_ids = turn.running_ids()
     accrued = end_fees_early(turn, includes)
     windows, tiling, cycle = _windows_after(turn, plan)
     same_cycle = windows[0].starts_at == before.windows[0].starts_at
@@ -94,7 +103,7 @@ def change_plan(
     if before.status == "ACTIVE":
         fees += turn.begin_fees(turn.fee_parts(plan.fees, quantity, windows, now))
     grants = include(turn, windows, prorated=includes == "PRORATE")
-    _tell_change(turn, includes, credited, fees, grants, revoked)
+    _tell_change(turn, includes, credited, fees, grants, revoked, ended_ids)
 
 
 def _tell_change(
@@ -104,6 +113,7 @@ def _tell_change(
     fees: tuple[FeeLine, ...],
     grants: tuple[GrantLine, ...],
     revoked: Parts,
+    ended_ids: tuple[str, ...] = (),
 ) -> None:
     enrolment = turn.enrolment
     commitment = enrolment.plan.commitment
@@ -128,6 +138,8 @@ def _tell_change(
                 revoked,
                 commitment.currency if commitment is not None else None,
                 enrolment.commitment_units,
+                ended_ids,
+                turn.running_ids(),
             )
         ]
     )
@@ -197,9 +209,7 @@ def seat_credits(turn: Turn, quantity: int) -> tuple[FeeCredit, ...]:
         left_units = part.left(turn.due_at).units
         units = left_units - divide_half_even(left_units * (part.seats - seats), part.seats)
         units = _unused_of_seats(turn, units, gone)
-        credited.append(
-            FeeCredit(part.key, part.asset, units, part.starts_at, part.ends_at, part.charge_id)
-        )
+        credited.append(credit_of(part, units))
     return tuple(each for each in credited if each.units)
 
 
@@ -290,8 +300,8 @@ def _drop_seats(turn: Turn, gone: int) -> tuple[FeeLine, ...]:
     return lines
 
 
-def schedule_change(turn: Turn, pending: Pending) -> None:
-    """Let a change take effect at the cycle's end."""
+def schedule_change(turn: Turn, pending: Pending | None) -> None:
+    """Let a change take effect at the cycle's end; None: what was pending does not."""
     at = turn.enrolment.windows[0].ends_at
     turn.enrolment = replace(turn.enrolment, pending=pending)
     event = ChangeScheduled(
@@ -328,7 +338,7 @@ def pause(turn: Turn) -> None:
         turn.enrolment,
         status="PAUSED",
         pending=None,
-        spans=with_span(before.spans, Span(turn.due_at, before.terms, None)),
+        spans=with_span(before.spans, Span(turn.due_at, before.terms, before.tiling, paused=True)),
     )
     turn.tell([SubscriptionPaused(before.subscription_id, turn.next_version(), turn.at)])
 
@@ -361,6 +371,7 @@ def schedule_cancellation(turn: Turn) -> None:
 def cancel(turn: Turn, credited: tuple[FeeCredit, ...]) -> None:
     """End it now: unused included credits are revoked, what has accrued is charged."""
     before = turn.enrolment
+    ended_ids = turn.running_ids()
     fees: tuple[FeeLine, ...] = ()
     if before.status == "ACTIVE":
         fees = end_fees_early(turn) + turn.true_up()
@@ -382,6 +393,7 @@ def cancel(turn: Turn, credited: tuple[FeeCredit, ...]) -> None:
                 credited,
                 fees,
                 revoked,
+                ended_ids,
             )
         ]
     )
@@ -434,6 +446,8 @@ def change_before_start(turn: Turn, terms: PlanTerms, plan: Plan, quantity: int)
                 (),
                 None,
                 0,
+                (),
+                (),
             )
         ]
     )

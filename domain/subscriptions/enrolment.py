@@ -59,12 +59,13 @@ class Tiling:
 @dataclass(frozen=True, slots=True)
 class Span:
     """How usage that occurs from `starts_at` on is priced, and in which cycles it counts;
-    tiling: None where the subscription prices nothing.
+    paused: it is not.
     """
 
     starts_at: datetime
     terms: PlanTerms
-    tiling: Tiling | None
+    tiling: Tiling
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class FeePart:
     """A fee of `units` for `starts_at` to `ends_at`: charged as `charge_id` or, by invoice,
-    told on the subscription's event; in arrears, still to be.
+    told on the subscription's event; in arrears, still to be. fee_id: of one that was collected.
     """
 
     key: str
@@ -103,6 +104,7 @@ class FeePart:
     ends_at: datetime
     in_advance: bool
     charge_id: str | None
+    fee_id: str | None = None
 
     def used_units(self, at: datetime) -> int:
         """Return the part up to `at`, by the second, rounded half-even."""
@@ -219,7 +221,7 @@ class Enrolment:
     @property
     def tiling(self) -> Tiling:
         """The cycles of today; the last there were while it is paused."""
-        return next(span.tiling for span in reversed(self.spans) if span.tiling is not None)
+        return self.spans[-1].tiling
 
     def span_of(self, instant: datetime) -> Span | None:
         """Return how usage that occurred then is priced, if this subscription does."""
@@ -227,7 +229,7 @@ class Enrolment:
             return None
         for span in reversed(self.spans):
             if instant >= span.starts_at:
-                return span if span.tiling is not None else None
+                return span if not span.paused else None
         return None
 
     def cycle_of(self, instant: datetime) -> Window | None:
@@ -235,7 +237,7 @@ class Enrolment:
         subscription does not price it.
         """
         span = self.span_of(instant)
-        if span is None or span.tiling is None:
+        if span is None:
             return None
         if self.trial_ends_at is not None and instant < self.trial_ends_at:
             period = span.tiling.period

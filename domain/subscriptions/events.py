@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from domain.subscriptions.subscription import Subscription
 
 COMMITMENT_KEY = "minimum-commitment"
+FEE_SOURCE = "counterfoil:subscription"
+"""Of the charges by which a wallet pays fees."""
 
 FeeKind = Literal["FLAT", "SEAT", "COMMITMENT"]
 
@@ -29,6 +31,7 @@ class FeeLine:
     the wallet paid it; None: it is to be billed by invoice.
     """
 
+    fee_id: str
     key: str
     kind: FeeKind
     asset: str
@@ -44,6 +47,7 @@ class FeeLine:
 class FeeCredit:
     """What is given back of a fee, of its time from starts_at on."""
 
+    fee_id: str
     key: str
     asset: str
     units: int
@@ -108,7 +112,7 @@ class SubscriptionCreated(SubscriptionEvent):
 @dataclass(frozen=True)
 class CycleStarted(SubscriptionEvent):
     """A cycle began, with its fees in advance and its credits. commitment_units: what it is
-    to cost at least, of `commitment_currency`.
+    to cost at least, of `commitment_currency`. running: the fees in advance that run now.
     """
 
     TOPIC: ClassVar[str] = "subscription.cycle_started"
@@ -127,6 +131,7 @@ class CycleStarted(SubscriptionEvent):
     grants: tuple[GrantLine, ...]
     commitment_currency: str | None
     commitment_units: int
+    running: tuple[str, ...]
     due_at: datetime
 
     def apply(self, aggregate: Subscription) -> None:
@@ -135,7 +140,7 @@ class CycleStarted(SubscriptionEvent):
 
 @dataclass(frozen=True)
 class PeriodStarted(SubscriptionEvent):
-    """Within a cycle, a shorter period of fees or credits began."""
+    """Within a cycle, a shorter period of fees or credits began. running: as of CycleStarted."""
 
     TOPIC: ClassVar[str] = "subscription.period_started"
     wallet_id: str
@@ -145,6 +150,7 @@ class PeriodStarted(SubscriptionEvent):
     version: int
     fees: tuple[FeeLine, ...]
     grants: tuple[GrantLine, ...]
+    running: tuple[str, ...]
     due_at: datetime
 
     def apply(self, aggregate: Subscription) -> None:
@@ -173,6 +179,7 @@ class PlanChanged(SubscriptionEvent):
 
     credits: of fees charged before; fees: in arrears until now, and in advance from now;
     revoked: (grant id, units) of unused included credits. cycle: which runs from now on.
+    ended: fees in advance that end now, before their time; running: as of CycleStarted.
     """
 
     TOPIC: ClassVar[str] = "subscription.plan_changed"
@@ -191,6 +198,8 @@ class PlanChanged(SubscriptionEvent):
     revoked: tuple[tuple[str, int], ...]
     commitment_currency: str | None
     commitment_units: int
+    ended: tuple[str, ...]
+    running: tuple[str, ...]
 
     def apply(self, aggregate: Subscription) -> None:
         aggregate.change(self)
@@ -198,14 +207,14 @@ class PlanChanged(SubscriptionEvent):
 
 @dataclass(frozen=True)
 class ChangeScheduled(SubscriptionEvent):
-    """A change takes effect at the cycle's end, `at`."""
+    """A change takes effect at the cycle's end, `at`; None: what was pending does not."""
 
     TOPIC: ClassVar[str] = "subscription.change_scheduled"
-    pending: Pending
+    pending: Pending | None
     at: datetime
 
     def apply(self, aggregate: Subscription) -> None:
-        aggregate.pending = self
+        aggregate.pending = self if self.pending is not None else None
 
 
 @dataclass(frozen=True)
@@ -259,6 +268,7 @@ class SubscriptionCanceled(SubscriptionEvent):
     credits: tuple[FeeCredit, ...]
     fees: tuple[FeeLine, ...]
     revoked: tuple[tuple[str, int], ...]
+    ended: tuple[str, ...]
 
     def apply(self, aggregate: Subscription) -> None:
         aggregate.end("CANCELED", self.timestamp)

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from domain.money.asset import Asset
+from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.events import ChargeObserved, ChargeSettled, Reported
 
 if TYPE_CHECKING:
     from domain.wallet.wallet import Wallet
-
-FEE_SOURCE = "counterfoil:subscription"
 
 
 def fee_charged(

@@ -28,7 +28,7 @@ from domain.subscriptions.events import (
     PeriodStarted,
     SubscriptionEnded,
 )
-from domain.subscriptions.plan import Plan, plan_of
+from domain.subscriptions.plan import Plan, PlanTerms, plan_of
 from domain.subscriptions.turn import Turn, bounds
 from domain.subscriptions.zones import TZDATA_VERSION
 
@@ -60,7 +60,7 @@ def turn_at(
 def begin(turn: Turn, catalog: Catalog | None) -> None:
     """Begin a subscription, with its trial or its first cycle."""
     enrolment = turn.enrolment
-    plan = _plan(enrolment, catalog, turn.due_at)
+    plan = _plan(enrolment, enrolment.terms, catalog, turn.due_at)
     if enrolment.trial_ends_at is not None and enrolment.trial_ends_at > turn.due_at:
         windows = tuple(
             Window(period, turn.due_at, turn.due_at, enrolment.trial_ends_at)
@@ -81,7 +81,8 @@ def start_cycle(turn: Turn, fresh: tuple[Window, ...], rolled: tuple[GrantLine, 
     commitment_units = 0
     if plan.commitment is not None and not trial:
         commitment_units = plan.commitment.part(cycle.length, cycle.whole_length)
-    turn.enrolment = replace(enrolment, fee_units=0, commitment_units=commitment_units)
+    if (enrolment.fee_units, enrolment.commitment_units) != (0, commitment_units):
+        turn.enrolment = replace(enrolment, fee_units=0, commitment_units=commitment_units)
     fees: tuple[FeeLine, ...] = ()
     if not trial:
         fees = turn.begin_fees(turn.fee_parts(plan.fees, enrolment.quantity, fresh, turn.due_at))
@@ -107,6 +108,7 @@ def start_cycle(turn: Turn, fresh: tuple[Window, ...], rolled: tuple[GrantLine, 
                 grants,
                 plan.commitment.currency if plan.commitment is not None else None,
                 commitment_units,
+                turn.running_ids(),
                 turn.due_at,
             )
         ]
@@ -170,6 +172,7 @@ def _roll_periods(turn: Turn) -> None:
                 enrolment.plan.version,
                 fees,
                 grants,
+                turn.running_ids(),
                 turn.due_at,
             )
         ]
@@ -185,19 +188,10 @@ def _roll_cycle(turn: Turn, catalog: Catalog | None) -> None:
     enrolment = turn.enrolment
     pending = enrolment.pending
     terms = enrolment.terms if pending is None else pending.terms
-    follows = replace(
-        enrolment,
-        terms=terms,
-        quantity=enrolment.quantity if pending is None else pending.quantity,
-        status="ACTIVE",
-        cycle=enrolment.cycle + 1,
-        pending=None,
-    )
-    plan = _plan(follows, catalog, turn.due_at)
-    tiling = _tiling(turn, plan)
+    plan = _plan(enrolment, terms, catalog, turn.due_at)
+    tiling, spans = _tiling(turn, plan), enrolment.spans
     if tiling is not enrolment.tiling or terms != enrolment.terms:
-        span = Span(turn.due_at, terms, tiling)
-        follows = replace(follows, spans=with_span(enrolment.spans, span))
+        spans = with_span(spans, Span(turn.due_at, terms, tiling))
     same_product = terms.product_key == enrolment.terms.product_key
     kept = {
         window.period: window
@@ -212,7 +206,17 @@ def _roll_cycle(turn: Turn, catalog: Catalog | None) -> None:
     ended = [part for part in turn.fees if part.ends_at <= turn.due_at or not kept]
     accrued = turn.end_fees(ended) + turn.true_up()
     tell_accrued(turn, accrued)
-    turn.enrolment = replace(follows, plan=plan, windows=windows)
+    turn.enrolment = replace(
+        turn.enrolment,
+        terms=terms,
+        plan=plan,
+        quantity=enrolment.quantity if pending is None else pending.quantity,
+        status="ACTIVE",
+        cycle=enrolment.cycle + 1,
+        windows=windows,
+        spans=spans,
+        pending=None,
+    )
     start_cycle(turn, fresh, rolled)
 
 
@@ -302,7 +306,8 @@ def with_span(spans: tuple[Span, ...], span: Span) -> tuple[Span, ...]:
     return (*(each for each in spans if each.starts_at < span.starts_at), span)[-MOST_SPANS:]
 
 
-def _plan(enrolment: Enrolment, catalog: Catalog | None, at: datetime) -> Plan:
+def _plan(enrolment: Enrolment, terms: PlanTerms, catalog: Catalog | None, at: datetime) -> Plan:
+    """Return the plan of these terms; without a catalogue, or a version, the one there is."""
     if catalog is None:
         return enrolment.plan
-    return plan_of(catalog, enrolment.terms, at) or enrolment.plan
+    return plan_of(catalog, terms, at) or enrolment.plan

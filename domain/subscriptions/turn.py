@@ -53,7 +53,7 @@ class Turn:
         self.fees: list[FeePart] = list(enrolment.fees)
         self.grants: list[GivenGrant] = [each for each in enrolment.grants if each.ends_at > due_at]
         self.allotments = allotments.still_counting(wallet.allotments, due_at)
-        self.charges = 0
+        self.collected = 0
         self.version = enrolment.stream_version
 
     # Fees
@@ -92,7 +92,7 @@ class Turn:
         for part in parts:
             if part.in_advance:
                 line = self.collect(part, part.units, part.ends_at)
-                part = replace(part, charge_id=line.charge_id)  # noqa: PLW2901
+                part = replace(part, charge_id=line.charge_id, fee_id=line.fee_id)  # noqa: PLW2901
                 lines.append(line)
             self.fees.append(part)
         return tuple(lines)
@@ -116,10 +116,11 @@ class Turn:
         plan = self.enrolment.plan
         if plan.commitment is not None and plan.commitment.currency == part.asset:
             self.enrolment = replace(self.enrolment, fee_units=self.enrolment.fee_units + units)
+        self.collected += 1
+        event_id = f"{self.enrolment.subscription_id}:{self.version + 1}:{self.collected}"
+        fee_id = identity.derived_id("fee", event_id)
         if units and self.enrolment.collection == "WALLET":
-            self.charges += 1
-            event_id = f"{self.enrolment.subscription_id}:{self.version + 1}:{self.charges}"
-            charge_id = identity.derived_id("fee", event_id)
+            charge_id = fee_id
             fee_charged(
                 self.wallet,
                 charge_id,
@@ -131,6 +132,7 @@ class Turn:
                 self.at,
             )
         return FeeLine(
+            fee_id,
             part.key,
             _kind(part),
             part.asset,
@@ -170,6 +172,14 @@ class Turn:
             charge_id=None,
         )
         return (self.collect(part, short_units, until),)
+
+    def running_ids(self) -> tuple[str, ...]:
+        """Return the fees in advance that run on."""
+        return tuple(
+            part.fee_id
+            for part in self.fees
+            if part.fee_id is not None and part.ends_at > self.due_at
+        )
 
     # Included credits
 

@@ -20,6 +20,7 @@ from interfaces.graphql.customer_subscriptions import (
 )
 from interfaces.graphql.fields import answering, field
 from interfaces.graphql.inputs import default, said
+from interfaces.graphql.invoice_fields import issue_all
 from interfaces.graphql.lookups import required_customer
 from interfaces.graphql.problems import (
     IdempotencyConflict,
@@ -135,7 +136,8 @@ class SubscriptionMutations:
 
     @answering(
         SubscriptionResult,
-        "NOW revokes unused included credits, and gives back what is unused of fees.",
+        "NOW revokes unused included credits, gives back what is unused of fees, and issues what "
+        "is unbilled.",
     )
     async def cancel_subscription(
         self,
@@ -144,9 +146,11 @@ class SubscriptionMutations:
         id: strawberry.ID,
         timing: ChangeTiming = ChangeTiming.CYCLE_END,
     ) -> object:
-        return await perform(
-            info, lambda: requests.CancelSubscription(id, timing is ChangeTiming.CYCLE_END)
-        )
+        at_cycle_end = timing is ChangeTiming.CYCLE_END
+        answer = await perform(info, lambda: requests.CancelSubscription(id, at_cycle_end))
+        if isinstance(answer, CustomerSubscription) and not at_cycle_end:
+            await issue_all(info.context, answer.customer_id)
+        return answer
 
     @answering(
         SubscriptionResult,

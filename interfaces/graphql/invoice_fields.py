@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -29,6 +30,7 @@ from interfaces.graphql.invoices import (
     InvoiceKind,
     InvoiceStatus,
     Seller,
+    await_unbilled,
     load_draft,
     load_invoice,
     read_draft,
@@ -156,7 +158,7 @@ class InvoiceMutations:
     ) -> object:
         try:
             if kind is InvoiceKind.ARREARS:
-                return await _issue(info, customer_id, currency)
+                return await _issue(info.context, customer_id, currency)
             if kind is InvoiceKind.RECEIPT:
                 grant = said(grant_id)
                 if grant is None:
@@ -230,9 +232,23 @@ class InvoiceMutations:
         return await perform(info, lambda: requests.SetTaxRate(customer_id, name, rate, inclusive))
 
 
-async def _issue(info: Info, customer: str, currency: str) -> object:
+async def issue_all(context: RequestContext, customer_id: str) -> None:
+    """Freeze what is unbilled of a customer, in each currency in which something is."""
+    if not await await_unbilled(context):
+        return
+    tenant_id = context.caller.tenant_id
+    currencies = await to_thread.run_sync(
+        context.runtime.read_models.unbilled_currencies,
+        tenant_id,
+        wallet_id_of(context, customer_id),
+    )
+    for currency in currencies:
+        with suppress(Refusal):  # no amount above zero, or without a price: it stays a draft
+            await _issue(context, customer_id, currency)
+
+
+async def _issue(context: RequestContext, customer: str, currency: str) -> object:
     """Freeze what is unbilled now; again, when it moved between the reading and the freezing."""
-    context = info.context
     requests.document_currency(currency, "currency")
     customer_id = customer_id_of(context, customer, "customerId")
     tries = 0

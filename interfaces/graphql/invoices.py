@@ -218,15 +218,19 @@ def draft_of(draft: Draft, customer_id: str, account: BillingAccount | None) -> 
     )
 
 
+async def await_unbilled(context: RequestContext) -> bool:
+    """Wait until the read model says what is unbilled at the log's end; False if it does not."""
+    newest = max(await context.loaders.newest_position(), context.min_position)
+    return await to_thread.run_sync(
+        context.runtime.engine.wait_for, newest, LONGEST_WAIT_SECONDS, UNBILLED
+    )
+
+
 async def read_draft(context: RequestContext, customer_id: str, currency: str) -> Draft | None:
     """Return what is unbilled at the log's end; None if the read model does not get there."""
-    runtime, tenant_id = context.runtime, context.caller.tenant_id
-    newest = max(await context.loaders.newest_position(), context.min_position)
-    arrived = await to_thread.run_sync(
-        runtime.engine.wait_for, newest, LONGEST_WAIT_SECONDS, UNBILLED
-    )
-    if not arrived:
+    if not await await_unbilled(context):
         return None
+    runtime, tenant_id = context.runtime, context.caller.tenant_id
     wallet_id = identity.wallet_id(tenant_id, customer_id)
     return await to_thread.run_sync(
         runtime.read_models.draft, tenant_id, wallet_id, customer_id, currency

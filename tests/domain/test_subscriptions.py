@@ -265,6 +265,7 @@ def test_included_credits_do_not_pay_the_fee_they_come_with() -> None:
         ({"product": "pro", "overrides": (flat("-5"),)}, InvalidInput),
         ({"product": "pro", "overrides": (flat("5", "NOPE"),)}, InvalidInput),
         ({"product": "pro", "starts_at": datetime(1990, 1, 1, tzinfo=UTC)}, InvalidInput),
+        ({"product": "pro", "anchor": datetime(9999, 12, 31, tzinfo=UTC)}, InvalidInput),
     ],
 )
 def test_bad_subscribing_is_refused(terms: dict[str, Any], refusal: type[Exception]) -> None:
@@ -499,6 +500,23 @@ def test_a_change_at_the_cycles_end_is_visible_until_then() -> None:
     assert plans.told(a).quantity == 2
     assert plans.fees() == ["20", "50"]
     assert plans.books.available() == "1000"
+
+
+def test_a_pending_change_is_taken_back_by_what_there_is() -> None:
+    # given
+    plans = plans_at(2026, 4, 1)
+    plans.publish("a", [flat("20")])
+    plans.publish("b", [flat("50")])
+    a = plans.subscribe("a")
+    plans.change(a, "b", at_cycle_end=True)
+    # when
+    plans.change(a, "a", at_cycle_end=True)
+    # then
+    assert plans.enrolment(a).pending is None
+    assert plans.told(a).pending is None
+    plans.books.at(2026, 5, 1)
+    plans.run()
+    assert plans.fees() == ["20", "20"]
 
 
 def test_a_change_that_costs_more_than_there_is_is_refused_whole() -> None:
@@ -882,3 +900,19 @@ def test_a_cycle_budget_has_the_window_of_the_oldest_subscription() -> None:
         plans.books.charge("b", "1")
     plans.books.at(2026, 2, 20)
     plans.books.charge("b", "1")
+
+
+def test_paused_at_once_it_keeps_its_cycle_to_show() -> None:
+    # given
+    plans = plans_at(2026, 6, 1)
+    plans.publish("pro", [flat("10")], [included("100")])
+    pro = plans.subscribe("pro")
+    # when
+    plans.pause(pro)
+    # then
+    assert plans.enrolment(pro).tiling.anchor == utc(2026, 6, 1)
+    assert plans.enrolment(pro).cycle_of(utc(2026, 6, 1)) is None
+    plans.books.at(2026, 8, 10)
+    plans.resume(pro)
+    assert plans.fees() == ["10", "10"]
+    assert plans.books.available() == "100"
