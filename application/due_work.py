@@ -21,7 +21,7 @@ from application.storage.lease import Lease
 DueWallets = Callable[[str, datetime, int | None], Sequence[str]]
 
 INTERVAL_SECONDS = 1.0
-WALLETS_AT_ONCE = 1_000
+WALLETS_AT_ONCE = 10_000
 # On the way of a test clock each has months to write.
 WALLETS_ON_THE_WAY_AT_ONCE = 20
 
