@@ -143,20 +143,15 @@ def _write(file: IO[bytes], parts: Iterable[str]) -> None:
         file.write(part.encode())
 
 
-def _currencies(source: Source) -> list[str]:
-    closing = source.queries.sums_by_end_of(source.tenant_id, source.months[1], source.position)
-    return sorted({each.currency for each in closing})
-
-
 _TEXTS: dict[Format, Callable[[Source, Iterator[ExportEntry]], Iterable[str]]] = {
     "HLEDGER": lambda source, entries: hledger(
-        source.chapter(entries), source.names, _currencies(source)
+        source.chapter(entries), source.names, source.currencies()
     ),
     "LEDGER": lambda source, entries: ledger(
-        source.chapter(entries), source.names, _currencies(source)
+        source.chapter(entries), source.names, source.currencies()
     ),
     "BEANCOUNT": lambda source, entries: beancount(
-        source.chapter(entries), source.names, _currencies(source)
+        source.chapter(entries), source.names, source.currencies()
     ),
     "NETSUITE_CSV": lambda source, entries: netsuite(entries, source.names),
     "QUICKBOOKS_CSV": lambda source, entries: quickbooks(entries, source.names),

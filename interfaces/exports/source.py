@@ -44,6 +44,11 @@ class Source:
         summed = self.queries.summed(*asked, detail)
         return summaries(summed, detail, self.functional_currency)
 
+    def currencies(self) -> list[str]:
+        """Return the currencies of all entries by the end of these months."""
+        sums = self.queries.sums_by_end_of(self.tenant_id, self.months[1], self.position)
+        return sorted({each.currency for each in sums})
+
     def span(self) -> tuple[datetime, datetime]:
         """Return when these months begin, and when the month after them does."""
         first, last = self.months
