@@ -29,7 +29,7 @@ from interfaces.exports.links import MANIFEST
 from tests.conftest import empty_database
 from tests.interfaces.cli.conftest import Run, invoke
 
-pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("demo-export")]
+pytestmark = pytest.mark.xdist_group("demo-export")
 
 MONTHS = ("2026-08", "2026-09", "2026-10")
 Balances = dict[str, Decimal]
