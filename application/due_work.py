@@ -11,10 +11,12 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from application.caller import Caller
+from application.commands.answers import Answer, DueWorkAnswer
 from application.commands.requests import AdvanceClock, Command, RunDueWork
 from application.commands.stop_requests import TellStop
 from application.errors import NotASandbox
 from application.ledger import Ledger
+from application.payments import Payments
 from application.reading import Reader
 from application.storage.lease import Lease
 
@@ -35,6 +37,7 @@ class DueWork:
     model. catch_up: brings that read model up to the log. lease: of the runner, where several
     processes have one; what falls due is written once without it too, since the wallet decides.
     stops: of read models, each to be told to every tenant, which the log makes sure is once.
+    payments: answers requests for top-ups, where a provider lives in this process.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class DueWork:
         tenants: Callable[[], Sequence[str]],
         lease: Lease | None = None,
         stops: Callable[[], Sequence[TellStop]] = tuple,
+        payments: Payments | None = None,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
@@ -55,10 +59,12 @@ class DueWork:
         self._lease = lease
         self._stops = stops
         self._told: set[tuple[str, TellStop]] = set()
+        self._payments = payments
         ledger.on_clock_advance = self.advance
 
     def advance(self, caller: Caller, command: AdvanceClock) -> None:
-        """Write what falls due up to a test clock's new time, each at its own.
+        """Write what falls due up to a test clock's new time, each at its own; a payment
+        provider answers on the way.
 
         Resumable: the clock itself moves last. Raises NotASandbox.
         """
@@ -68,6 +74,9 @@ class DueWork:
         if command.to <= tenant.clock_at:
             return
         self._catch_up()
+        if self._payments is not None:
+            self._payments.run_once(caller.tenant_id)
+            self._catch_up()
         wallets = self._due_wallets(caller.tenant_id, command.to, None)
         self._run(caller, wallets, command.to, WALLETS_ON_THE_WAY_AT_ONCE)
 
@@ -98,6 +107,8 @@ class DueWork:
                 for tenant_id in self._tenants():
                     self.tell(tenant_id, stops)
                     self.run_once(tenant_id)
+                    if self._payments is not None:
+                        self._payments.run_once(tenant_id)
             except (psycopg.Error, PoolTimeout) as error:
                 # Lazily decided wallets are right without the runner; it tries again.
                 logger.warning("due work not done", error=type(error).__name__)
@@ -107,13 +118,26 @@ class DueWork:
     def _run(
         self, caller: Caller, wallets: Sequence[str], until: datetime | None, at_once: int
     ) -> None:
+        pausing = until is not None and self._payments is not None
         for start in range(0, len(wallets), at_once):
-            some = wallets[start : start + at_once]
-            self._execute(caller, [RunDueWork(wallet_id, until) for wallet_id in some])
+            left = list(wallets[start : start + at_once])
+            while left:
+                commands = [RunDueWork(wallet_id, until, pausing) for wallet_id in left]
+                left = []
+                asked: list[str] = []
+                for answer in self._execute(caller, commands):
+                    assert isinstance(answer, DueWorkAnswer)
+                    asked += answer.requests
+                    if not answer.done:
+                        left.append(answer.wallet_id)
+                if pausing and self._payments is not None:
+                    self._payments.report(caller.tenant_id, asked)
 
-    def _execute(self, caller: Caller, commands: Sequence[Command]) -> None:
-        for outcome in self._ledger.execute(caller, commands):
+    def _execute(self, caller: Caller, commands: Sequence[Command]) -> list[Answer | None]:
+        outcomes = self._ledger.execute(caller, commands)
+        for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.error
             if outcome.refusal is not None:
                 raise outcome.refusal
+        return [outcome.answer for outcome in outcomes]

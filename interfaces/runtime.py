@@ -19,6 +19,7 @@ from application.codec import EventCodec
 from application.commands.stop_requests import TellStop
 from application.due_work import DueWork
 from application.ledger import Ledger
+from application.payments import Payments
 from application.reading import Reader
 from application.storage.database import Login, Pool, Role
 from application.storage.embedded import EmbeddedServer, EmbeddedServerError
@@ -34,6 +35,7 @@ from domain import identity
 from interfaces.keys.links import Links
 from interfaces.keys.secret import derived_secret, server_secret
 from interfaces.metrics import Metrics
+from interfaces.payments.fake import FakePayments
 from interfaces.settings import Settings, SettingsError
 from interfaces.tracing import Tracing, open_tracing
 from projections.engine import ProjectionEngine
@@ -167,6 +169,7 @@ class Runtime:
             lambda: [self.tenant_id],
             Lease(logins["app"], FIRST_SHARD.due_work_lease),
             self._stops,
+            self._payments(),
         )
         latest = self.reader.events(self.tenant_id, limit=1)
         self._acknowledged.begin(self.tenant_id, latest[0].position)
@@ -227,6 +230,12 @@ class Runtime:
         now = self.clock.now()
         clock_at = (settings.test_clock or now) if settings.sandbox else None
         open_tenant(recorder, FIRST_TENANT, now, clock_at)
+
+    def _payments(self) -> Payments | None:
+        if self.settings.payments == "none":
+            return None
+        unsettled = self.read_models.unsettled_top_ups
+        return Payments(self.ledger, self.reader, FakePayments(), unsettled)
 
     def _pool(self, login: Login, name: str, size: int) -> Pool:
         pool = Pool(login, name, size)

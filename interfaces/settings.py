@@ -175,6 +175,11 @@ class Settings(BaseSettings):
         description="Where a sandbox's clock starts, such as 2026-01-31T09:30:00Z. "
         "None: at the time of the machine.",
     )
+    payments: Annotated[Literal["none", "fake"], BeforeValidator(_lower)] = Field(
+        default="none",
+        description="Who charges for top-ups: none (an adapter of yours, by reportTopUp), or "
+        "fake, a provider that charges nothing, for sandboxes.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         Field(
             default="info", description="The least of what is logged: debug, info, warning, error."
@@ -238,6 +243,8 @@ class Settings(BaseSettings):
     def _belong_together(self) -> Settings:
         if self.test_clock is not None and not self.sandbox:
             raise ValueError(f"{PREFIX}TEST_CLOCK: needs {PREFIX}SANDBOX=1")
+        if self.payments == "fake" and not self.sandbox:
+            raise ValueError(f"{PREFIX}PAYMENTS: fake needs {PREFIX}SANDBOX=1")
         given = [url is not None for url in (self.log_url, self.app_url, self.proj_url)]
         if any(given) and not (all(given) and self.database_url is not None):
             raise ValueError(

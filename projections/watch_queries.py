@@ -10,7 +10,6 @@ from psycopg.sql import SQL, Composable
 
 from projections.notifications import NOTIFICATIONS, NotificationRow
 from projections.pages import Page, cursor, place
-from projections.top_ups import TOP_UPS, TopUpRow
 
 _NEWEST = 2**63 - 1
 _STATUS_AT: LiteralString = (
@@ -100,14 +99,13 @@ class WatchQueries:
         end = cursor("topups", int(shown[-1][1])) if shown else None
         return Page([str(row[0]) for row in shown], end, len(rows) > first)
 
-    def unsettled_top_ups(self, tenant_id: str, since: datetime, limit: int) -> list[TopUpRow]:
-        """Return requests of which something may still be heard, the oldest first."""
+    def unsettled_top_ups(self, tenant_id: str, since: datetime, limit: int) -> list[str]:
+        """Return ids of requests of which something may still be heard, the oldest first."""
         rows = self._rows(
             tenant_id,
-            "SELECT {columns} FROM {top_ups} WHERE tenant = %(tenant)s"
+            "SELECT request_id::text FROM {top_ups} WHERE tenant = %(tenant)s"
             " AND status IN ('REQUESTED', 'ACTION_REQUIRED', 'TIMED_OUT')"
             " AND requested_at >= %(since)s ORDER BY requested_at, request_id LIMIT %(limit)s",
             {"since": since, "limit": limit},
-            columns=TOP_UPS.selected(),
         )
-        return [TOP_UPS.row_of(row) for row in rows]
+        return [str(request_id) for (request_id,) in rows]

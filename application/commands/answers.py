@@ -108,6 +108,17 @@ class SubscriptionAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class DueWorkAnswer:
+    """requests: for top-ups that nobody has answered yet. done: all was written; else it
+    paused at one of them.
+    """
+
+    wallet_id: str
+    requests: tuple[str, ...]
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TopUpAnswer:
     request_id: str
 
@@ -149,5 +160,6 @@ Answer = (
     | ClockAnswer
     | SubscriptionAnswer
     | TopUpAnswer
+    | DueWorkAnswer
     | WholeAnswer
 )

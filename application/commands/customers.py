@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from application.commands.answers import CustomerAnswer, WalletAnswer
+from application.commands.answers import CustomerAnswer, DueWorkAnswer, WalletAnswer
 from application.commands.requests import (
     CreateCustomer,
     FreezeWallet,
@@ -98,9 +98,16 @@ def unfreeze_wallet(work: Work, command: UnfreezeWallet) -> WalletAnswer:
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 
-def run_due_work(work: Work, command: RunDueWork) -> WalletAnswer:
+def run_due_work(work: Work, command: RunDueWork) -> DueWorkAnswer:
     wallet = work.wallet_by_id(command.wallet_id)
+    done = True
     if command.until is not None:
         catalog = work.catalog if wallet.enrolments else None
-        wallet.fall_due(command.until, catalog=catalog, quoting=work.quote)
-    return WalletAnswer(wallet.id, wallet.customer_id)
+        wallet.fall_due(command.until, catalog=catalog, quoting=work.quote, pausing=command.pausing)
+        done = not wallet.due or wallet.due[0][0] > command.until
+    requests = [
+        watch.request_id
+        for watch in wallet.watches.values()
+        if watch.request_id is not None and watch.request_status == "REQUESTED"
+    ]
+    return DueWorkAnswer(wallet.id, tuple(requests), done)

@@ -438,10 +438,12 @@ class RunDueWork:
     """Write what has fallen due in one wallet.
 
     until: a time ahead of a test clock, to which each event is written at its due time.
+    pausing: no further than the next request for a top-up.
     """
 
     wallet_id: str
     until: datetime | None = None
+    pausing: bool = False
 
     def check(self) -> None:
         pass

@@ -284,12 +284,15 @@ class Wallet(Aggregate):
         recorded_at: datetime | None = None,
         catalog: Catalog | None = None,
         quoting: Quoting = no_quotes,
+        *,
+        pausing: bool = False,
     ) -> None:
         """Write what fell due by `until`, in order of its time; what is told and asked for
         only after all of an instant.
 
         recorded_at: when it is written; None: each at its due time (a test clock). catalog:
-        of what subscriptions follow; None: they stay with the version they have.
+        of what subscriptions follow; None: they stay with the version they have. pausing: go no
+        further once a top-up was asked for.
         """
         due = self.due
         while due and due[0][0] <= until:
@@ -303,8 +306,12 @@ class Wallet(Aggregate):
             self._tell_postponed(at)
             # A top-up is asked for today, so what is past asks for none that is over.
             asks = recorded_at is None or not due or due[0][0] > until
-            for watch in self.watches.values():
+            asked = [
                 look_at(self, watch, instant, at, asks=asks, quoting=quoting)
+                for watch in self.watches.values()
+            ]
+            if pausing and any(asked):
+                return
 
     def _do(self, due: DueKey, at: datetime, catalog: Catalog | None) -> None:
         due_at, what, asset, subject_id = due

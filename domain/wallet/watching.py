@@ -30,8 +30,9 @@ _NO_MONEY = ("DECLINED", "FAILED")
 
 def look_at(
     wallet: Wallet, watch: Watch, since: datetime, at: datetime, *, asks: bool, quoting: Quoting
-) -> None:
-    """Look at a watched balance as of `since`, and state at `at` what it calls for.
+) -> bool:
+    """Look at a watched balance as of `since`, and state at `at` what it calls for; answer
+    whether that was a request.
 
     asks: whether a top-up may be requested: after what lowered the balance, or due work.
     """
@@ -44,13 +45,14 @@ def look_at(
             _tell(wallet, watch, "BALANCE_LOW", direction, watch.alert_units, available_units, at)
     terms = watch.terms
     if terms is None:
-        return
+        return False
     if available_units >= terms.below_units:
         if watch.runaway:
             below_units = terms.below_units
             _tell(wallet, watch, "RUNAWAY_TOP_UP", "DOWN", below_units, available_units, at)
     elif asks and not watch.suspended and watch.wait_ends_at is None:
-        _ask(wallet, watch, terms, available_units, at, quoting)
+        return _ask(wallet, watch, terms, available_units, at, quoting)
+    return False
 
 
 def _ask(
@@ -60,10 +62,10 @@ def _ask(
     available_units: int,
     at: datetime,
     quoting: Quoting,
-) -> None:
+) -> bool:
     # In SHADOW no balance is real; whoever froze a wallet is to look at it first.
     if wallet.frozen or wallet.mode == "SHADOW":
-        return
+        return False
     units = terms.credits(available_units)
     price, unit_price = terms.price, None
     if price is None:
@@ -75,7 +77,7 @@ def _ask(
         if not watch.runaway:
             below_units = terms.below_units
             _tell(wallet, watch, "RUNAWAY_TOP_UP", "UP", below_units, available_units, at)
-        return
+        return False
     zone = zone_named(wallet.timezone)
     version = wallet.next_version()
     request_id = derived_id("top-up", wallet.id, str(version))
@@ -114,6 +116,7 @@ def _ask(
             at + PATIENCE,
         )
     )
+    return True
 
 
 def end_wait(wallet: Wallet, watch: Watch, due_at: datetime, at: datetime) -> None:

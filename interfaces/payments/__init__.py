@@ -1,0 +1,1 @@
+"""Payment providers: a folder or module an adapter of the port in `application/payments.py`."""
