@@ -62,6 +62,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert settings.data_dir == tmp_path / "elsewhere"
     assert settings.sandbox is True
     assert settings.test_clock == datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    assert settings.payments == "fake"
     assert settings.log_level == "warning"
     assert (settings.pg_version, settings.host, settings.port) == (16, "::1", 0)
     assert settings.rollup_properties == ("model", "region")
