@@ -39,6 +39,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "SECRET": SECRET,
         "SANDBOX": "1",
         "TEST_CLOCK": "2026-01-31T10:30:00+01:00",
+        "PAYMENTS": "fake",
         "LOG_LEVEL": "WARNING",
         "PG_VERSION": "16",
         "METRICS_KEY": "a-key-of-16-chars",

@@ -28,7 +28,7 @@ from domain.refusals import InsufficientFunds
 from interfaces.cli.demo.catalog import CREDIT, CREDIT_NAME, CREDIT_PRICE_USD, CREDIT_SCALE
 from interfaces.cli.demo.customers import DemoCustomer
 from interfaces.cli.demo.requests import HOLD_SECONDS, RANDOM_BITS, Request, drawn
-from interfaces.cli.demo.simulation import Simulation
+from interfaces.cli.demo.simulation import Act, Simulation
 from interfaces.cli.demo.tally import Tally
 from interfaces.cli.demo.traffic import DAY, HOUR, MICROSECONDS, Span, moment
 
@@ -61,6 +61,8 @@ class Lumen:
         self.span = span
         self.customers = customers
         self.tally = Tally()
+        # By a customer's index: whom its settled charges concern.
+        self.after_charge: dict[int, Act] = {}
         self._requests = 0
         self._payments = 0
 
@@ -173,6 +175,9 @@ class Lumen:
             self._refund(customer, at, charge.id, charge.amount_units)
         if customer.balance_units * 5 < customer.pack_units and customer.habit == "AUTO":
             self._plan_top_up(customer, at + (2 + self.random.getrandbits(3)) * MINUTE)
+        concerned = self.after_charge.get(customer.index)
+        if concerned is not None:
+            concerned(at)
 
     def _refused(self, customer: DemoCustomer, at: int, outcome: Outcome) -> None:
         assert outcome.refusal is not None

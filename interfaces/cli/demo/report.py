@@ -21,6 +21,7 @@ PLACES = 6
 
 _WHY = {
     ("INSUFFICIENT_FUNDS", ""): "the wallet had run dry",
+    ("SPEND_LIMIT_REACHED", ""): "an agent had run away, and its budget was used up",
     ("INVALID_STATE", "FROZEN"): "the wallet was frozen over a dispute",
     ("INVALID_INPUT", "occurredAt"): "reported later than the late window allows",
     ("IDEMPOTENCY_CONFLICT", "reference"): "a payment that was told twice",
@@ -76,6 +77,7 @@ def figures_text(figures: Figures) -> str:
         ("charged", _sums_text(tally.amounts, figures.balances)),
         ("holds", _holds_text(tally)),
         ("grants", ", ".join(grants)),
+        ("top-ups", _top_ups_text(tally)),
         ("lapsed", _lapsed_text(figures.balances)),
         ("owed", _owed_text(figures.balances)),
         ("refunds", counted(tally.refunds)),
@@ -92,6 +94,11 @@ def figures_text(figures: Figures) -> str:
         ("replay", f"{counted(figures.events)} events, {counted(figures.differences)} differences"),
     ]  # fmt: skip
     return f"{title}\n{lines_of(rows)}"
+
+
+def _top_ups_text(tally: Tally) -> str:
+    declined, settled = (tally.top_ups[each] for each in ("DECLINED", "SETTLED"))
+    return f"{counted(declined)} declined by a dead card, {counted(settled)} settled by the next"
 
 
 def _highest(balances: Sequence[Balance]) -> list[Balance]:

@@ -17,6 +17,7 @@ from application.commands.requests import (
     VoidGrant,
 )
 from domain import identity
+from interfaces.cli.demo import spend_control
 from interfaces.cli.demo.catalog import AGENTS, CREDIT, OPUS
 from interfaces.cli.demo.customers import DemoCustomer
 from interfaces.cli.demo.lumen import MINUTE, Lumen
@@ -39,6 +40,7 @@ def tell(lumen: Lumen, charges: int) -> None:
     _corrections(lumen)
     _a_runaway_agent(lumen, min(RUNAWAY_REQUESTS, charges // 50))
     _a_pack_for_later(lumen)
+    spend_control.tell(lumen)
 
 
 def _customer(lumen: Lumen, index: int) -> DemoCustomer | None:
@@ -161,7 +163,7 @@ def _corrections(lumen: Lumen) -> None:
 
 
 def _a_runaway_agent(lumen: Lumen, requests: int) -> None:
-    """At 03:12 an agent calls itself in a circle, until its wallet says no."""
+    """At 03:12 an agent calls itself in a circle, until its budget says no."""
     customer = _customer(lumen, 5)
     if customer is None:
         return

@@ -28,6 +28,7 @@ class Tally:
     left_to_lapse: int = 0
     refunds: int = 0
     replayed: int = 0
+    top_ups: Counter[str] = field(default_factory=Counter)
     grants: Counter[str] = field(default_factory=Counter)
     amounts: Counter[str] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -22,28 +22,30 @@ REPORT = """\
 "Lumen", an LLM product: 2025-05-24 to 2025-11-24 00:00 UTC
   seed       7
   customers  40
-  charges    1 986: 1 935 settled, 51 observed; 126 of a free model, 5 reported as delivered
-  charged    3 913.995351 CREDIT and 4.481883 USD
-  holds      55: 53 captures, 10 released, 2 left to lapse
-  grants     75 PAID, 74 PROMOTIONAL
-  lapsed     26 627.073125 CREDIT and 65.585909 USD of promotions and packs, unused at their end
+  charges    1 992: 1 934 settled, 58 observed; 122 of a free model, 5 reported as delivered
+  charged    3 926.015639 CREDIT and 4.817913 USD
+  holds      51: 58 captures, 5 released, 2 left to lapse
+  grants     73 PAID, 74 PROMOTIONAL
+  top-ups    3 declined by a dead card, 1 settled by the next
+  lapsed     25 437.285916 CREDIT and 65.291035 USD of promotions and packs, unused at their end
   owed       nothing
-  refunds    4
+  refunds    3
   replays    1: what was sent twice was charged once
-  refused    56
-                  48  INSUFFICIENT_FUNDS: the wallet had run dry
+  refused    59
+                  29  SPEND_LIMIT_REACHED: an agent had run away, and its budget was used up
+                  23  INSUFFICIENT_FUNDS: the wallet had run dry
                    3  IDEMPOTENCY_CONFLICT: a payment that was told twice
-                   2  INVALID_STATE: the wallet was frozen over a dispute
                    1  IDEMPOTENCY_CONFLICT: an event sent again with another amount
                    1  INVALID_INPUT: reported later than the late window allows
+                   1  INVALID_STATE: the wallet was frozen over a dispute
                    1  NOT_FOUND: a mistyped customer
   balances   the highest are
-             Juniper Schools: 998.503935 CREDIT
-             Bluebird Travel: 596.919907 CREDIT
-             Comet Couriers: 500 CREDIT
-             Nimbus Hosting: 500 CREDIT
-             Prism Optics: 4.999787 USD
-  replay     4 708 events, 0 differences
+             Juniper Schools: 995.729459 CREDIT
+             Bluebird Travel: 596.807387 CREDIT
+             Quill & Co: 553.241902 CREDIT
+             Ferrum Robotics: 500 CREDIT
+             Nimbus Hosting: 499.92034 CREDIT
+  replay     4 790 events, 0 differences
 """
 
 
