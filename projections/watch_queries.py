@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, LiteralString
@@ -12,10 +13,15 @@ from projections.notifications import NOTIFICATIONS, NotificationRow
 from projections.pages import Page, cursor, place
 
 _NEWEST = 2**63 - 1
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _STATUS_AT: LiteralString = (
     "CASE WHEN status IN ('REQUESTED', 'ACTION_REQUIRED') AND times_out_at <= %(now)s"
     " THEN 'TIMED_OUT' ELSE status END"
 )
+
+
+def _is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
 
 
 class WatchQueries:
@@ -35,6 +41,8 @@ class WatchQueries:
         after: str | None = None,
     ) -> Page[NotificationRow]:
         """Return what was told, newest first. Raises BadCursor."""
+        if customer_id is not None and not _is_id(customer_id):
+            return Page([], None, has_next=False)  # no customer has such an id
         position, at = place("notifications", 2, after) if after is not None else (_NEWEST, 0)
         where = "tenant = %(tenant)s AND (position, place) < (%(position)s, %(place)s)"
         if customer_id is not None:
@@ -79,6 +87,8 @@ class WatchQueries:
 
         Raises BadCursor.
         """
+        if customer_id is not None and not _is_id(customer_id):
+            return Page([], None, has_next=False)
         before = _NEWEST if after is None else place("topups", 1, after)[0]
         where = "tenant = %(tenant)s AND position < %(before)s"
         if customer_id is not None:

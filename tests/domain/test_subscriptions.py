@@ -10,6 +10,7 @@ import pytest
 from application.commands.requests import FreezeWallet, Money
 from application.commands.spend_requests import SetBudget
 from application.commands.subscription_requests import Subscribe
+from application.commands.top_up_requests import SetAutoTopUp, SetBalanceAlert
 from domain.invoicing.unbilled import FEE, Unbilled, fold
 from domain.refusals import (
     IdempotencyConflict,
@@ -666,6 +667,8 @@ def test_r21_one_instant() -> None:
     plans.books.grant("bought", "30")
     plans.books.at(2026, 1, 31, 23)
     plans.books.authorize("h", "5", ttl_seconds=3600)
+    plans.books.do(SetBalanceAlert("ext:acme", "CREDIT", "60"))
+    plans.books.do(SetAutoTopUp("ext:acme", "CREDIT", "60", amount="100", price=Money("10", "USD")))
     rows = len(plans.books.log.rows)
     # when
     plans.books.at(2026, 2, 1)

@@ -270,6 +270,15 @@ def test_r21_one_instant(start: Start) -> None:
     plans.client.grant("bought", "30")
     plans.client.advance("2026-01-31T23:00:00Z")
     plans.client.authorize("h", "5", ttlSeconds=3600)
+    plans.client.ask(
+        """mutation {
+          setBalanceAlert(customerId: "ext:acme", asset: "CREDIT", below: "60") { __typename }
+          setAutoTopUp(
+            customerId: "ext:acme", asset: "CREDIT", below: "60", amount: "100"
+            price: {amount: "10", currency: "USD"}
+          ) { __typename }
+        }"""
+    )
     # when
     plans.client.advance("2026-02-01T00:00:00Z")
     # then
@@ -288,6 +297,10 @@ def test_r21_one_instant(start: Start) -> None:
         "wallet.subscription_moved",
     ]
     assert plans.available() == "150"
+    # and: nothing was told of a state in between
+    told = plans.client.ask("{ notifications { nodes { kind } } topUps { nodes { status } } }")
+    assert [each["kind"] for each in told["notifications"]["nodes"]] == ["HOLD_LAPSED"]
+    assert told["topUps"]["nodes"] == []
 
 
 def test_r22_zones_and_dst(start: Start) -> None:

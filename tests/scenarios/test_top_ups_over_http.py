@@ -288,6 +288,10 @@ def test_every_kind_has_its_figures(client: Client) -> None:
         "PROMOTIONAL",
         "PAID",
     ]
+    # and: of nobody nothing
+    for nobody in ("nonsense", "ext:nobody", "00000000-0000-0000-0000-000000000000"):
+        assert client.ask(NOTIFICATIONS, customer=nobody)["notifications"]["nodes"] == []
+        assert top_ups(client, customer=nobody) == []
     # and: by pages, each once
     seen: list[str] = []
     after = None
