@@ -6,6 +6,7 @@ with that version; an older state is upcast step by step before it is decoded.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -15,8 +16,9 @@ from domain.streams import EVENT_CLASSES
 
 _VERSIONED = b'{"class_version":'
 
-_encode = msgspec.json.Encoder().encode
-_decode_any = msgspec.json.Decoder().decode
+# A number in what a client said is read as it was written, never as a float.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode_any = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class UnknownTopic(Exception):
@@ -29,7 +31,8 @@ class EventCodec:
     def __init__(self, classes: tuple[type[Event], ...] = EVENT_CLASSES) -> None:
         self._classes = {str(cls.__dict__["TOPIC"]): cls for cls in classes}
         self._decoders = {
-            topic: msgspec.json.Decoder(cls).decode for topic, cls in self._classes.items()
+            topic: msgspec.json.Decoder(cls, float_hook=Decimal).decode
+            for topic, cls in self._classes.items()
         }
 
     def encode(self, event: Event) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -104,7 +105,9 @@ class Decider:
         codec: EventCodec,
         cache: WalletCache,
         snapshots: Snapshots,
+        secret: bytes = b"",
     ) -> None:
+        self._secret = secret
         self._recorder = recorder
         self._clock = clock
         self._codec = codec
@@ -142,6 +145,7 @@ class Decider:
                 self._tenants,
                 moving.streams,
                 self._catalogs,
+                self._secret,
             )
             try:
                 decisions = self._decisions(batch, items, again, locked=cursor is not None)
@@ -297,6 +301,9 @@ class _OpenLog:
 
     def repayments(self, tenant_id: str, wallet_id: str) -> list[OverageSettled]:
         return self._reader.repayments(self._reading([wallet_id]), tenant_id, wallet_id)
+
+    def rated_since(self, tenant_id: str, wallet_id: str, since: datetime) -> list[Event]:
+        return self._reader.rated_since(self._reading([wallet_id]), tenant_id, wallet_id, since)
 
     def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
         return self._reader.latest(self._reading(ids), tenant_id, ids)

@@ -31,7 +31,10 @@ LARGEST_PART = 250
 
 
 class Ledger:
-    """Decides commands of any tenant of one shard. One per process is enough."""
+    """Decides commands of any tenant of one shard. One per process is enough.
+
+    secret: of ids that derive from values which the log does not hold; the same for ever.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,15 @@ class Ledger:
         codec: EventCodec | None = None,
         cache: WalletCache | None = None,
         most_waiting: int = MOST_WAITING,
+        secret: bytes = b"",
     ) -> None:
         self.cache = cache if cache is not None else WalletCache()
         self.recorder = recorder
         self._queue = FairQueue(most_waiting)
         self._snapshots = Snapshots(recorder)
-        decider = Decider(recorder, clock, codec or EventCodec(), self.cache, self._snapshots)
+        decider = Decider(
+            recorder, clock, codec or EventCodec(), self.cache, self._snapshots, secret
+        )
         self._writer = Writer(recorder, decider, self._snapshots, self._queue)
         self._thread = threading.Thread(target=self._writer.run, name="ledger-writer", daemon=True)
         self.on_clock_advance: Callable[[Caller, AdvanceClock], None] | None = None

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -24,6 +24,7 @@ from application.caller import Caller
 from application.clock import Clock
 from application.codec import EventCodec, topic_of
 from application.derived_budgets import DerivedBudgets
+from application.sightings import Sightings
 from application.storage.recorder import Rows
 from application.storage.wallets import WalletCache
 from domain import identity
@@ -31,10 +32,13 @@ from domain.aggregate import Aggregate, Event
 from domain.catalog.catalog import Catalog
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.money.exchange import Quote, quote
+from domain.rating.price_list import PriceLists
+from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import NotFound
-from domain.tenancy.tenant import Tenant
+from domain.tenancy.tenant import FUTURE_SECONDS, Tenant
 from domain.wallet.derived_budgets import DerivedBudget
 from domain.wallet.events import OverageSettled
+from domain.wallet.totals import Totals, TotalsMoved
 from domain.wallet.wallet import Wallet
 
 A = TypeVar("A", bound=Aggregate)
@@ -51,6 +55,10 @@ class Log(Protocol):
     def wallets(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Wallet]: ...
 
     def repayments(self, tenant_id: str, wallet_id: str) -> list[OverageSettled]: ...
+
+    def rated_since(self, tenant_id: str, wallet_id: str, since: datetime) -> list[Event]:
+        """Return the events of a wallet since a time that may have moved its totals."""
+        ...
 
     def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
         """Return the last event of each stream that has any."""
@@ -104,6 +112,14 @@ class CatalogRegistry:
 
     def __init__(self) -> None:
         self._catalogs: dict[str, Catalog] = {}
+        self._price_lists: dict[str, PriceLists] = {}
+
+    def price_lists(self, tenant_id: str, catalog: Catalog) -> PriceLists:
+        """Return the compiled prices of a catalogue; of the one that is kept, kept as well."""
+        lists = self._price_lists.get(tenant_id)
+        if lists is None or lists.catalog is not catalog:
+            lists = self._price_lists[tenant_id] = PriceLists(catalog)
+        return lists
 
     def get(self, tenant_id: str) -> Catalog | None:
         return self._catalogs.get(tenant_id)
@@ -113,10 +129,13 @@ class CatalogRegistry:
 
     def drop(self, tenant_id: str) -> None:
         self._catalogs.pop(tenant_id, None)
+        self._price_lists.pop(tenant_id, None)
 
 
 class Batch:
     """The streams that a batch has met, and the events it has decided, in order.
+
+    secret: of what derives from values that the log does not hold.
 
     relied_on: streams that it was decided upon without writing to them, and their versions.
     moving: streams that a commit on its way writes to; what is in memory is as if written.
@@ -131,6 +150,7 @@ class Batch:
         tenants: TenantRegistry | None = None,
         moving: frozenset[str] = frozenset(),
         catalogs: CatalogRegistry | None = None,
+        secret: bytes = b"",
     ) -> None:
         self.log = log
         self.clock = clock
@@ -151,6 +171,8 @@ class Batch:
         self._now = clock.now()
         self._pending_at = 0
         self._pending: dict[str, list[Event]] = {}
+        self._older: dict[str, tuple[datetime, Totals]] = {}
+        self.sightings = Sightings(log, secret)
         self.derived = DerivedBudgets(log)
 
     # Reading
@@ -186,6 +208,10 @@ class Batch:
             self._catalogs[tenant_id] = catalog
             self.relied_on[catalog.id] = catalog.version
         return catalog
+
+    def price_lists(self, tenant_id: str) -> PriceLists:
+        """Return a tenant's prices, compiled."""
+        return self._kept_catalogs.price_lists(tenant_id, self.catalog(tenant_id))
 
     def _kept_catalog(self, tenant_id: str) -> Catalog | None:
         kept = self._kept_catalogs.get(tenant_id)
@@ -230,6 +256,19 @@ class Batch:
         for each in wanted:
             self._known[each] = found.get(each, [])
 
+    def older_totals(self, tenant_id: str, wallet_id: str, key: TotalKey) -> RunningTotal | None:
+        """Return the total of a cycle that the wallet no longer keeps, as the log has it."""
+        since = key[2] - timedelta(seconds=FUTURE_SECONDS)
+        known = self._older.get(wallet_id)
+        if known is None or known[0] > since:
+            totals = Totals()
+            for event in self.log.rated_since(tenant_id, wallet_id, since):
+                moved: TotalsMoved | None = event.rated  # type: ignore[attr-defined]
+                if moved is not None:
+                    totals.move(TotalsMoved(moved.totals))
+            known = self._older[wallet_id] = (since, totals)
+        return known[1].get(key)
+
     def freshen(self, tenant_id: str) -> None:
         """Reload wallets that other processes moved. Raises Overtaken if this batch has
         already written to one.
@@ -249,6 +288,8 @@ class Batch:
             self._cache.drop(wallet_id)
             del self.wallets[wallet_id]
             self.derived.forget(wallet_id)
+            self.sightings.forget(wallet_id)
+            self._older.pop(wallet_id, None)
         if stale:
             # So what was seen of their streams may be old as well.
             self._known.clear()

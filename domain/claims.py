@@ -7,6 +7,7 @@ own key is the only guard there is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from domain.aggregate import Aggregate, Event
@@ -45,6 +46,17 @@ def difference(
         was = before.get(field)
         if field in both and (was is None or said is None):
             continue
-        if was != said:
+        if was != said and _exact(was) != _exact(said):
             return field
     return None
+
+
+def _exact(value: Any) -> Any:
+    """Return JSON with its numbers as they were written: the log reads them exactly."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {name: _exact(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(each) for each in value]
+    return value

@@ -26,7 +26,7 @@ from domain.tenancy.tenant import (
     TenantOpened,
 )
 from domain.usage import events as usage
-from domain.wallet import derived_budgets, spend_events, top_up, watch_events
+from domain.wallet import derived_budgets, sightings, spend_events, top_up, watch_events
 from domain.wallet import events as wallet
 
 EVENT_CLASSES: tuple[type[Event], ...] = (
@@ -62,6 +62,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     wallet.HoldReleased,
     wallet.HoldLapsed,
     wallet.ChargeReversed,
+    wallet.UsageCredited,
     wallet.OverageSettled,
     wallet.OverageInvoiced,
     wallet.OverageUninvoiced,
@@ -88,6 +89,8 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     top_up.TopUpTold,
     derived_budgets.BudgetOpened,
     derived_budgets.BudgetCounted,
+    sightings.ValueSeen,
+    sightings.ValueForgotten,
     grants.GrantIssued,
     grants.GrantRepaidOverage,
     grants.GrantActivated,
@@ -125,6 +128,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     subscriptions.SubscriptionEnded,
     usage.ChargeSettled,
     usage.ChargeObserved,
+    usage.ChargeCredited,
     usage.ChargeAuthorized,
     usage.AuthorizationExtended,
     usage.AuthorizationDrawn,

@@ -33,6 +33,7 @@ _STREAMS = {
     "wallet": "the consistency boundary for spending; balances fold this stream and nothing else",
     "budget": "a budget: where it is kept, and what a derived one has spent",
     "top_up": "a request to charge for credits, and what became of it",
+    "sighting": "a value that UNIQUE has met in a cycle; the value itself is nowhere",
     "grant": "the life of a credit grant; invoices and journals fold this, never the wallet's",
     "grant_payment": "the payment of a grant on account, which comes in once",
     "bundle": "a purchase: the grants that share its price",

@@ -148,7 +148,8 @@ class Runtime:
             lambda name: logger.info("projection goes on again", projection=name)
         )
         cache = WalletCache(self.settings.wallet_cache_mb * MIB)
-        self.ledger = Ledger(recorder, self.clock, cache=cache)
+        seen = derived_secret(server_secret(self.settings), "values of UNIQUE")
+        self.ledger = Ledger(recorder, self.clock, cache=cache, secret=seen)
         self.feed = WalletFeed(proj)
         self.ledger.on_commit += [self._acknowledged.note, self.feed.tell]
         self.feed.on_folded.append(self.engine.arrivals.hear)

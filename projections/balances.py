@@ -39,6 +39,7 @@ from domain.wallet.events import (
     OverageSettled,
     Part,
     Range,
+    UsageCredited,
     UsageDebited,
     WalletFrozen,
     WalletOpened,
@@ -306,7 +307,7 @@ def _debit(state: State, _: str, event: UsageDebited) -> None:
     account.incurred += _length(event.overage)
 
 
-def _reverse(state: State, _: str, event: ChargeReversed) -> None:
+def _reverse(state: State, _: str, event: ChargeReversed | UsageCredited) -> None:
     account = state.accounts[event.originator_id, event.asset]
     account.forgiven += overage.length(event.forgiven)
     for part in event.returned:
@@ -412,6 +413,7 @@ _FOLD: dict[type[Event], Callable[[State, str, Any], None]] = {
     HoldReleased: _release,
     HoldLapsed: _lapse_hold,
     ChargeReversed: _reverse,
+    UsageCredited: _reverse,
     OverageSettled: _repay,
     OveragePaid: _pay_overage,
     LimitSet: _set_limit,
@@ -443,6 +445,7 @@ _GRANTS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     HoldReleased: lambda event: [grant_id for grant_id, _ in event.released],
     HoldLapsed: lambda event: [grant_id for grant_id, _ in event.released],
     ChargeReversed: lambda event: [part.grant_id for part in event.returned],
+    UsageCredited: lambda event: [part.grant_id for part in event.returned],
 }
 
 

@@ -1,10 +1,10 @@
 """Read model `charges`: usage charges and authorisations, and the sums of their usage.
 
 Tables: charges, and those of usage_rollups. Events: ChargeSettled, ChargeObserved,
-ChargeAuthorized, ChargeCaptured, AuthorizationReleased, ChargeRefunded; the wallet's never.
-Units are the asset's smallest, of a cost its currency's. `position` is where the charge
-settled, so that a captured hold stands with its time; `forgiven` is what refunds took of
-overage still owed.
+ChargeCredited, ChargeAuthorized, ChargeCaptured, AuthorizationReleased, ChargeRefunded; the
+wallet's never. Units are the asset's smallest, of a cost its currency's. `position` is where
+the charge settled, so that a captured hold stands with its time; `forgiven` is what refunds
+took of overage still owed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from domain.usage.events import (
     AuthorizationReleased,
     ChargeAuthorized,
     ChargeCaptured,
+    ChargeCredited,
     ChargeObserved,
     ChargeRefunded,
     ChargeSettled,
@@ -89,7 +90,7 @@ class State(dict[str, ChargeRow]):
 def _opened(
     position: int,
     tenant: str,
-    event: ChargeSettled | ChargeObserved | ChargeAuthorized,
+    event: ChargeSettled | ChargeObserved | ChargeCredited | ChargeAuthorized,
     status: str,
     amount: int,
 ) -> ChargeRow:
@@ -106,6 +107,13 @@ def _opened(
 def _settle(state: State, position: int, tenant: str, event: ChargeSettled) -> None:
     charge = _opened(position, tenant, event, "SETTLED", event.amount_units)
     charge.overage = _length(event.overage)
+    assert charge.overage <= charge.amount, event.originator_id
+    state[event.originator_id] = charge
+
+
+def _credit(state: State, position: int, tenant: str, event: ChargeCredited) -> None:
+    charge = _opened(position, tenant, event, "SETTLED", -event.units)
+    charge.forgiven = event.overage_units
     state[event.originator_id] = charge
 
 
@@ -159,6 +167,7 @@ def _length(incurred: Range | None) -> int:
 _FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
     ChargeSettled: _settle,
     ChargeObserved: _observe,
+    ChargeCredited: _credit,
     ChargeAuthorized: _authorize,
     ChargeCaptured: _capture,
     AuthorizationReleased: _release,

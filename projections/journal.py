@@ -39,7 +39,7 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
     credits_of,
 )
-from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
+from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
 from projections.database import Connection
 from projections.log import Recorded
 from projections.read_model import ReadModel
@@ -118,7 +118,7 @@ def _allocated(event: ChargeSettled | ChargeCaptured) -> Iterable[str]:
     return [grant_id for grant_id, _ in event.allocations]
 
 
-def _returned(event: ChargeRefunded) -> Iterable[str]:
+def _returned(event: ChargeRefunded | ChargeCredited) -> Iterable[str]:
     grants = [grant_id for grant_id, _ in event.returned]
     return [event.originator_id, *grants, *(new_id for _, _, new_id in event.compensated)]
 
@@ -144,6 +144,7 @@ OBLIGATIONS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     ChargeSettled: _allocated,
     ChargeCaptured: _allocated,
     ChargeRefunded: _returned,
+    ChargeCredited: _returned,
     GrantPaymentReceived: lambda event: (event.grant_id,),
     GrantRepaidOverage: _own,
     GrantExpired: _own,
@@ -159,6 +160,7 @@ WALLET_OF: tuple[type[Event], ...] = (
     ChargeSettled,
     ChargeCaptured,
     ChargeRefunded,
+    ChargeCredited,
     GrantRepaidOverage,
     *FEE_EVENTS,
 )

@@ -23,6 +23,7 @@ from domain.revenue import charge_revenue
 from domain.usage.events import (
     ChargeAuthorized,
     ChargeCaptured,
+    ChargeCredited,
     ChargeObserved,
     ChargeRefunded,
     ChargeSettled,
@@ -258,18 +259,33 @@ def _issue(state: State, _: int, tenant: str, event: GrantIssued) -> None:
 
 
 def _charge(
-    state: State, position: int, tenant: str, event: ChargeSettled | ChargeObserved
+    state: State,
+    position: int,
+    tenant: str,
+    event: ChargeSettled | ChargeObserved | ChargeCredited,
 ) -> None:
     allocations: tuple[Part, ...] = ()
     overage: Range | None = None
+    amount = event.amount_units
     if isinstance(event, ChargeSettled):
         allocations, overage = event.allocations, event.overage
+    elif isinstance(event, ChargeCredited):
+        allocations = tuple((grant_id, -units) for grant_id, units in event.from_allocations)
+        overage = (event.overage_units, 0) if event.overage_units else None
     charge = Settled(
         tenant, position, event.originator_id, event.customer_id, event.reported, event.asset,
-        (Line(NONE, event.reported.meter, event.amount_units),), allocations, overage,
-        event.private,
+        _lines(event, amount), allocations, overage, event.private,
     )  # fmt: skip
     _settle(state, charge)
+
+
+def _lines(
+    event: ChargeSettled | ChargeObserved | ChargeCredited | ChargeCaptured, amount: int
+) -> tuple[Line, ...]:
+    """Return a charge's lines; of a stated amount there is one, of no product."""
+    if not event.lines:
+        return (Line(NONE, event.reported.meter, amount),)
+    return tuple(Line(line.product or NONE, line.meter, line.amount_units) for line in event.lines)
 
 
 def _authorize(state: State, _: int, tenant: str, event: ChargeAuthorized) -> None:
@@ -287,8 +303,7 @@ def _capture(state: State, position: int, tenant: str, event: ChargeCaptured) ->
     hold = state.lines[event.originator_id][0]
     charge = Settled(
         tenant, position, event.originator_id, hold.customer_id, event.reported, hold.asset,
-        (Line(NONE, event.reported.meter, event.amount_units),),
-        event.allocations, event.overage, event.private,
+        _lines(event, event.amount_units), event.allocations, event.overage, event.private,
     )  # fmt: skip
     _settle(state, charge)
 
@@ -315,6 +330,7 @@ _FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
     GrantIssued: _issue,
     ChargeSettled: _charge,
     ChargeObserved: _charge,
+    ChargeCredited: _charge,
     ChargeAuthorized: _authorize,
     ChargeCaptured: _capture,
     ChargeRefunded: _refund,
@@ -369,7 +385,7 @@ def _burned(event: Event) -> Iterator[str]:
     """Yield the grants whose basis an event moves."""
     if isinstance(event, ChargeSettled | ChargeCaptured):
         yield from (grant_id for grant_id, _ in event.allocations)
-    elif isinstance(event, ChargeRefunded):
+    elif isinstance(event, ChargeRefunded | ChargeCredited):
         yield from (grant_id for grant_id, _ in event.from_allocations)
 
 
@@ -380,7 +396,7 @@ def _tasks(
     customers: dict[str, str] = {}
     for _, tenant, event in batch:
         match event:
-            case ChargeSettled() | ChargeObserved() | ChargeAuthorized():
+            case ChargeSettled() | ChargeObserved() | ChargeCredited() | ChargeAuthorized():
                 customers[event.originator_id] = event.customer_id
                 if event.reported.subject is not None:
                     yield tenant, event.customer_id, event.reported.subject

@@ -3,7 +3,8 @@
 Tables: statement_lines, statement_accounts, statement_subjects. Events: of the charges
 ChargeSettled, ChargeCaptured (lines CHARGE and, on the meter of adjustments, ADJUSTMENT) and
 ChargeAuthorized (whose it is); of the wallet all else that moves a balance, but not
-UsageDebited, which sums up charges that have lines of their own.
+UsageDebited, which sums up charges that have lines of their own; a charge below zero is told by
+UsageCredited.
 
 One event makes at most one line. Lines add up: `balance_after` is the sum of all changes,
 and what the wallet itself answers as available at that place of the log (with a settlement
@@ -42,6 +43,7 @@ from domain.wallet.events import (
     OverageSettled,
     Part,
     Range,
+    UsageCredited,
 )
 from projections.database import Connection
 from projections.log import Recorded
@@ -333,7 +335,21 @@ def _charge(
 
 
 def _refund(state: State, tenant: str, position: int, event: ChargeReversed) -> None:
+    _give_back(state, _place(tenant, position, event), event, "REFUND", "Charge refunded")
+
+
+def _credit_usage(state: State, tenant: str, position: int, event: UsageCredited) -> None:
     place = _place(tenant, position, event)
+    _give_back(state, place, event, "CHARGE", f"Usage of {event.meter}")
+
+
+def _give_back(
+    state: State,
+    place: _Place,
+    event: ChargeReversed | UsageCredited,
+    kind: StatementKind,
+    description: str,
+) -> None:
     for part in event.returned:
         if part.reopened is not None:
             what = _USABLE if part.reopened.status == "ACTIVE" else _DEAD
@@ -342,7 +358,7 @@ def _refund(state: State, tenant: str, position: int, event: ChargeReversed) -> 
     forgiven = overage.length(event.forgiven)
     returned = state.usable((part.grant_id, part.units) for part in event.returned)
     _write(
-        state, place, "REFUND", forgiven + returned, "Charge refunded", owed=-forgiven,
+        state, place, kind, forgiven + returned, description, owed=-forgiven,
         charge_id=event.charge_id,
     )  # fmt: skip
 
@@ -362,6 +378,7 @@ _FOLD: dict[type[Event], Callable[[State, str, int, Any], None]] = {
     HoldReleased: _release,
     HoldLapsed: _lapse_hold,
     ChargeReversed: _refund,
+    UsageCredited: _credit_usage,
     OverageSettled: _repay,
     OveragePaid: _pay_overage,
     ChargeSettled: _settle,
@@ -377,6 +394,7 @@ _SUBJECTS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     HoldReleased: lambda event: [event.hold_id, *(grant_id for grant_id, _ in event.released)],
     HoldLapsed: lambda event: [event.hold_id, *(grant_id for grant_id, _ in event.released)],
     ChargeReversed: lambda event: [part.grant_id for part in event.returned],
+    UsageCredited: lambda event: [part.grant_id for part in event.returned],
 }
 
 

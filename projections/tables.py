@@ -52,7 +52,7 @@ class Kind:
     cast: str | None = None
 
 
-_json = msgspec.json.Encoder().encode
+_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def _quoted(value: str) -> str:

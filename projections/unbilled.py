@@ -42,7 +42,7 @@ from domain.revenue.accounting import FunctionalCurrencySet
 from domain.revenue.tenant_books import TenantBooks
 from domain.subscriptions.events import FEE_EVENTS
 from domain.tenancy.tenant import TenantConfigured, TenantOpened
-from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
+from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
 from projections.database import Connection
 from projections.log import Recorded
 from projections.read_model import ReadModel
@@ -77,6 +77,7 @@ _OF_WALLETS = (
     ChargeSettled,
     ChargeCaptured,
     ChargeRefunded,
+    ChargeCredited,
     GrantRepaidOverage,
     InvoiceIssued,
     InvoiceVoided,
@@ -95,6 +96,7 @@ class UnbilledModel(ReadModel[Unbilled]):
         ChargeSettled,
         ChargeCaptured,
         ChargeRefunded,
+        ChargeCredited,
         GrantIssued,
         GrantRepaidOverage,
         InvoiceIssued,
@@ -164,7 +166,7 @@ class UnbilledModel(ReadModel[Unbilled]):
         cuts: list[tuple[str, str, str, int, int]] = []
         for _, tenant, event in batch:
             ranges: Sequence[tuple[int, int]] = ()
-            if isinstance(event, ChargeRefunded):
+            if isinstance(event, ChargeRefunded | ChargeCredited):
                 ranges = event.forgiven
             elif isinstance(event, GrantRepaidOverage):
                 ranges = event.ranges

@@ -28,6 +28,7 @@ from application.commands.requests import (
     RecordUsage,
     RefundCharge,
 )
+from application.storage.streams import RATED_TOPICS
 from application.storage.wallets import WalletCache
 from application.work import AssetRegistry, Batch, Work
 from domain import identity
@@ -78,6 +79,13 @@ class MemoryLog:
     def wallets(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Wallet]:
         folded = {each: Wallet.fold(self.stream(each)) for each in ids}
         return {each: wallet for each, wallet in folded.items() if wallet is not None}
+
+    def rated_since(self, tenant_id: str, wallet_id: str, since: datetime) -> list[Event]:
+        return [
+            event
+            for event in self.stream(wallet_id)
+            if event.timestamp >= since and topic_of(event) in RATED_TOPICS
+        ]
 
     def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
         return {each: self.stream(each)[-1] for each in ids if self.stream(each)}

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from application.commands.answers import AdjustmentAnswer
 from application.commands.grants import check_payment, claim_payment, state_grant
+from application.commands.money import paid_of
 from application.commands.requests import AdjustmentReason, AdjustWallet
-from application.commands.usage import paid_of, settled
+from application.commands.usage import settled
 from application.work import Work
 from domain import identity
 from domain.aggregate import create

@@ -12,7 +12,7 @@ from application.commands.catalog_requests import (
     PublishProductVersion,
     SetDefaultProduct,
 )
-from application.commands.prices import known_asset, terms_of
+from application.commands.prices import known_asset, scalar, terms_of
 from application.work import Work
 from domain.catalog.meter import Meter, PropertyFilter
 from domain.refusals import NotFound
@@ -71,7 +71,7 @@ def _filters(said: dict[str, Any] | None) -> tuple[PropertyFilter, ...]:
     """Return filters in an order of their own, so that the same ones compare as such."""
     filters: list[PropertyFilter] = []
     for name, value in sorted((said or {}).items()):
-        values = value if isinstance(value, list) else [value]
+        values = [scalar(each) for each in (value if isinstance(value, list) else [value])]
         by_text = {json.dumps(each): each for each in values}
         filters.append(PropertyFilter(name, tuple(by_text[text] for text in sorted(by_text))))
     return tuple(filters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -18,6 +19,9 @@ from domain.subscriptions.zones import ZONE_NAMES
 LONGEST_IDENTIFIER, LONGEST_NAME, LONGEST_TEXT = 200, 500, 4_000
 LARGEST_PROPERTIES, DEEPEST_PROPERTIES = 16 * 1_024, 8
 MOST_METERS = 100
+LARGEST_EXPONENT = 308
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -164,13 +168,15 @@ def subject_path(value: str) -> None:
         raise InvalidInput(field="subject", reason="segments joined by /, none of them empty")
 
 
-def stated_amount(amount: str | None, asset: str | None, meter: str) -> None:
-    """Without a price an event says its amount and asset itself."""
+def stated_amount(amount: str | None, asset: str | None) -> None:
+    """An event says both, or neither: then it is rated."""
     if amount is None:
-        raise InvalidInput(field="amount", reason=f"meter {meter} has no price: say the amount")
+        if asset is not None:
+            raise InvalidInput(field="amount", reason="an asset without an amount: say both")
+        return
     not_negative(amount, "amount")
     if asset is None:
-        raise InvalidInput(field="asset", reason=f"meter {meter} has no price: say the asset")
+        raise InvalidInput(field="asset", reason="an amount without an asset: say both")
     asset_key(asset, "asset")
 
 
@@ -181,7 +187,7 @@ def properties(value: Any, field: str) -> None:
     if not isinstance(value, Mapping):
         raise InvalidInput(field=field, reason="must be a JSON object")
     _json(value, field, 1)
-    if len(msgspec.json.encode(value)) > LARGEST_PROPERTIES:
+    if len(_encode(value)) > LARGEST_PROPERTIES:
         raise InvalidInput(field=field, reason="at most 16 KiB of JSON")
 
 
@@ -197,6 +203,9 @@ def _json(value: Any, field: str, depth: int) -> None:
         _deep(depth, field)
         for item in value:
             _json(item, field, depth + 1)
+    elif isinstance(value, Decimal):
+        if not value.is_finite() or abs(value.adjusted()) > LARGEST_EXPONENT:
+            raise InvalidInput(field=field, reason=f"numbers up to 1e{LARGEST_EXPONENT}")
     elif isinstance(value, float) and not -1e308 < value < 1e308:
         raise InvalidInput(field=field, reason="NaN and infinity are no JSON")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from application.commands.answers import CostTableAnswer
 from application.commands.cost_requests import SetCostTable
+from application.commands.prices import scalar
 from application.work import Work
 from domain.costs.table import CostRow, CostTerms
 from domain.money.asset import currency
@@ -36,7 +37,11 @@ def cost_terms(command: SetCostTable) -> CostTerms:
         per=canonical(command.per),
         dimensions=command.dimensions,
         rows=tuple(
-            CostRow(tuple(sorted(row.match.items())), row.property, canonical(row.unit_cost))
+            CostRow(
+                tuple(sorted((name, scalar(value)) for name, value in row.match.items())),
+                row.property,
+                canonical(row.unit_cost),
+            )
             for row in command.rows
         ),
     )

@@ -8,8 +8,8 @@ from typing import Any
 from application.commands import bundles
 from application.commands.answers import GrantAnswer
 from application.commands.bundles import stated_price
+from application.commands.money import paid_of
 from application.commands.requests import ExtendGrant, IssueGrant, RefundGrant, VoidGrant
-from application.commands.usage import paid_of
 from application.work import Work
 from domain import identity
 from domain.aggregate import create

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
 
 from application.commands.catalog_requests import (
     CommitmentSaid,
@@ -19,6 +21,11 @@ from domain.refusals import InvalidInput, NotFound
 
 AssetOf = Callable[[str], Asset]
 """Returns an asset by its key. Raises NotFound."""
+
+
+def scalar(value: Any) -> Any:
+    """Return a value that properties are compared with, as the log gives it back."""
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def terms_of(asset_of: AssetOf, command: DraftProductVersion) -> VersionTerms:
@@ -81,7 +88,10 @@ def _price(asset_of: AssetOf, said: PriceSaid, field: str) -> Price:
         cap=_canonical(said.cap),
         dimensions=said.dimensions,
         rows=tuple(
-            DimensionRow(tuple(sorted(row.match.items())), canonical(row.unit_price))
+            DimensionRow(
+                tuple(sorted((name, scalar(value)) for name, value in row.match.items())),
+                canonical(row.unit_price),
+            )
             for row in said.rows
         ),
         in_advance=said.in_advance,

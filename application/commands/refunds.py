@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from application.commands.answers import ChargeAnswer
-from application.commands.grants import state_grant
 from application.commands.requests import RefundCharge
+from application.commands.returns import REFUND, compensate_grant, returns_of
 from application.work import Work
 from domain import identity
 from domain.aggregate import create
 from domain.claims import Claim, Claimed, difference
-from domain.grants.events import CostBasis, Origin, Paid
-from domain.grants.grant import CreditGrant
 from domain.money.asset import Asset
 from domain.money.decimals import decimal_of
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
@@ -21,21 +18,8 @@ from domain.usage.charge import BeyondRefundable, RefundParts, UsageCharge
 from domain.usage.events import ChargeRefunded
 from domain.wallet import overage
 from domain.wallet.burndown import merged
-from domain.wallet.events import GrantReturn, Part, Range, ReopenedGrant
+from domain.wallet.events import Part, Range
 from domain.wallet.wallet import Wallet
-
-REFUND = "refundCharge"
-
-
-@dataclass(slots=True)
-class _Returns:
-    """Where a refund's units go: back to their grants, some of them only to lapse, some
-    to a COMPENSATION grant.
-    """
-
-    returned: list[GrantReturn] = field(default_factory=list)
-    lapsing: list[str] = field(default_factory=list)
-    compensating: list[tuple[CreditGrant, int]] = field(default_factory=list)
 
 
 def refund_charge(work: Work, command: RefundCharge) -> ChargeAnswer:
@@ -101,7 +85,7 @@ def give_back(
     units, parts = _parts(charge, asset, stated_units)
     forgiven, repaid = _overage(work, wallet, charge, parts)
     returned = merged(repaid, parts.allocations)
-    returns = _returns(work, wallet, charge, returned, compensate, at)
+    returns = returns_of(work, wallet, charge.asset, charge.id, returned, compensate, at)
 
     # Nothing may fail from here on.
     lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
@@ -110,7 +94,7 @@ def give_back(
     for grant_id in returns.lapsing:
         wallet.lapse_return(charge.asset, grant_id, at)
     compensated = tuple(
-        _compensate(work, wallet, asset, charge, grant, part, key, at)
+        compensate_grant(work, wallet, asset, charge.id, grant, part, key, at)
         for grant, part in returns.compensating
     )
     charge.record(
@@ -171,92 +155,3 @@ def _invoiced(charge: UsageCharge) -> InvalidState:
         reason=f"overage of charge {charge.id} is on an invoice: issue a credit note on it, "
         "or void it while it is unpaid",
     )
-
-
-def _returns(
-    work: Work,
-    wallet: Wallet,
-    charge: UsageCharge,
-    returned: tuple[Part, ...],
-    compensate: bool,
-    at: datetime,
-) -> _Returns:
-    """Decide where each grant's part goes; events of grants follow once all are allowed."""
-    live = wallet.accounts[charge.asset].grants
-    returns = _Returns()
-    reopening: list[tuple[CreditGrant, int]] = []
-    for grant_id, units in returned:
-        open_grant = live.get(grant_id)
-        if open_grant is not None and open_grant.status == "ACTIVE":
-            returns.returned.append(GrantReturn(grant_id, units, None))
-            continue
-        grant = work.required(CreditGrant, grant_id, "grant")
-        lapses_at = grant.lapses_at
-        expired = lapses_at is not None and lapses_at <= at
-        if grant.status in ("VOIDED", "REFUNDED") and not compensate:
-            raise InvalidState(
-                state=grant.status,
-                reason=f"grant {grant_id} is {grant.status} and takes nothing back: compensate",
-            )
-        if grant.status in ("VOIDED", "REFUNDED") or (expired and compensate):
-            returns.compensating.append((grant, units))
-            reopened = None if open_grant is not None else _known_again(grant)
-            returns.returned.append(GrantReturn(grant_id, units, reopened))
-            continue
-        if expired:
-            returns.lapsing.append(grant_id)
-        if open_grant is not None:
-            returns.returned.append(GrantReturn(grant_id, units, None))
-        else:
-            reopening.append((grant, units))
-    for grant, units in reopening:
-        reopened = grant.reopen(charge.id, units, at)
-        returns.returned.append(GrantReturn(grant.id, units, reopened))
-    return returns
-
-
-def _known_again(grant: CreditGrant) -> ReopenedGrant:
-    """Return a dead grant as its wallet must know it to take units through it."""
-    return ReopenedGrant(
-        terms=grant.terms(),
-        burned_units=grant.figures.burned_units,
-        expired_units=grant.figures.expired_units,
-        revoked_units=grant.figures.revoked_units,
-        status="LAPSED" if grant.status in ("EXPIRED", "EXHAUSTED") else grant.status,
-        stream_version=grant.version,
-    )
-
-
-def _compensate(
-    work: Work,
-    wallet: Wallet,
-    asset: Asset,
-    charge: UsageCharge,
-    grant: CreditGrant,
-    units: int,
-    key: str,
-    at: datetime,
-) -> tuple[str, int, str]:
-    compensation_id = identity.derived_id("grant", work.tenant_id, REFUND, key, grant.id)
-    after = wallet.revoke(asset.key, grant.id, units, "COMPENSATED", None, at)
-    grant.compensate(charge.id, units, compensation_id, after, at)
-    issued = grant.issued
-    basis = issued.cost_basis
-    if issued.paid is not None:
-        tax_units = issued.payment.tax_units if issued.payment is not None else 0
-        net = Paid(issued.paid.units - tax_units, issued.paid.currency)
-        basis = CostBasis(net, issued.amount_units)
-    state_grant(
-        work,
-        wallet,
-        asset,
-        compensation_id,
-        units,
-        at,
-        origin=Origin("REFUND", charge_id=charge.id, grant_id=grant.id, units=units),
-        source="COMPENSATION",
-        cost_basis=basis,
-        priority=issued.priority,
-        meters=issued.meters,
-    )
-    return (grant.id, units, compensation_id)

@@ -311,7 +311,7 @@ class RecordUsage:
 
     def check(self) -> None:
         checks.usage(self.event_id, self.source, self.customer, self.meter, self.subject)
-        checks.stated_amount(self.amount, self.asset, self.meter)
+        checks.stated_amount(self.amount, self.asset)
         if self.quantity is not None:
             checks.not_negative(self.quantity, "quantity")
         if self.properties is not None:
@@ -335,8 +335,9 @@ class AuthorizeUsage:
 
     def check(self) -> None:
         checks.usage(self.event_id, self.source, self.customer, self.meter, self.subject)
-        checks.stated_amount(self.amount, self.asset, self.meter)
-        assert self.amount is not None
+        checks.stated_amount(self.amount, self.asset)
+        if self.amount is None:
+            raise InvalidInput(field="amount", reason=f"meter {self.meter} has no price: say it")
         checks.positive(self.amount, "amount")
         checks.between(self.ttl_seconds, 1, LONGEST_TTL_SECONDS, "ttlSeconds")
         if self.quantity is not None:

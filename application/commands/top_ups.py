@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from application.commands.answers import TopUpAnswer, WalletAnswer
 from application.commands.grants import check_payment, claim_payment, state_grant
+from application.commands.money import paid_of
 from application.commands.top_up_requests import (
     ReportTopUp,
     ResumeAutoTopUp,
     SetAutoTopUp,
     SetBalanceAlert,
 )
-from application.commands.usage import paid_of
 from application.work import Work
 from domain import identity
 from domain.grants.events import Origin, Paid

@@ -7,17 +7,28 @@ from typing import Any
 
 from application.commands.answers import ChargeAnswer
 from application.commands.costs import with_vendor_cost
-from application.commands.requests import Money, RecordUsage
+from application.commands.money import paid_of
+from application.commands.rated_usage import (
+    check_unpriced,
+    credited,
+    move_of,
+    note_sights,
+    rate_event,
+    usage_of,
+)
+from application.commands.requests import RecordUsage
 from application.work import Work
 from domain import identity
 from domain.claims import difference
 from domain.grants.events import Paid
-from domain.money.asset import Asset, currency
+from domain.money.asset import Asset
 from domain.money.decimals import canonical
-from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState, NotFound
+from domain.rating.rate import RatedLine, Usage
+from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
 from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.charge import UsageCharge
-from domain.usage.events import ChargeObserved, ChargeSettled, Reported
+from domain.usage.events import ChargeCredited, ChargeObserved, ChargeSettled, Reported
+from domain.wallet.totals import RatedMove
 from domain.wallet.wallet import Settlement, Wallet
 
 
@@ -25,13 +36,14 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
     """Rate, check, burn, record.
 
     Raises, first match wins: NotFound, IdempotencyConflict, InvalidInput (time),
-    InvalidState, InsufficientFunds.
+    InvalidState, InvalidInput (rating), SpendLimitReached, InsufficientFunds.
     """
-    assert command.amount is not None
-    assert command.asset is not None
-    asset = work.asset(command.asset)
+    asset = work.asset(command.asset) if command.asset is not None else None
     wallet = work.scratch(command.customer) if command.dry else work.wallet(command.customer)
-    units = asset.units(command.amount, "amount")
+    units = None
+    if asset is not None:
+        assert command.amount is not None
+        units = asset.units(command.amount, "amount")
     cost = paid_of(command.cost, "cost")
     charge_id = identity.charge_id(work.tenant_id, command.source, command.event_id)
     known = work.looked_up(charge_id) if command.dry else work.known(charge_id)
@@ -47,17 +59,6 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
         raise InvalidState(
             state="PAST_NOT_AFTER", reason="notAfter has passed: nothing was recorded"
         )
-    settlement = wallet.charge(
-        asset,
-        charge_id,
-        command.meter,
-        units,
-        occurred_at,
-        at,
-        delivered=command.delivered,
-        subject=command.subject,
-        derived=work.derived_budgets(wallet, command.subject, dry=command.dry),
-    )
     reported = Reported(
         event_id=command.event_id,
         source=command.source,
@@ -71,10 +72,79 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
     )
     reported = with_vendor_cost(work, reported, command.properties)
     private = {"properties": command.properties} if command.properties else {}
-    event = settled(wallet, charge_id, reported, asset, units, settlement, None, private, at)
+    wallet.check_spendable(delivered=command.delivered)
+    usage = usage_of(command.meter, reported.quantity, command.properties, occurred_at)
+    event: ChargeSettled | ChargeObserved | ChargeCredited
+    if asset is not None and units is not None:
+        check_unpriced(work, wallet, usage)
+        settlement = _charge(work, wallet, asset, charge_id, units, reported, at, command.dry)
+        event = settled(wallet, charge_id, reported, asset, units, settlement, None, private, at)
+    else:
+        event = _rated(work, wallet, charge_id, usage, reported, private, at, command.dry)
     if not command.dry:
         work.log.append(event)
     return ChargeAnswer(UsageCharge.begin(event))
+
+
+def _rated(
+    work: Work,
+    wallet: Wallet,
+    charge_id: str,
+    usage: Usage,
+    reported: Reported,
+    private: dict[str, Any],
+    at: datetime,
+    dry: bool,
+) -> ChargeSettled | ChargeObserved | ChargeCredited:
+    """Rate and settle; a charge below zero gives back to those who paid."""
+    asset, rated = rate_event(work, wallet, usage)
+    units = rated.amount_units
+    event: ChargeSettled | ChargeObserved | ChargeCredited
+    if units < 0 and wallet.mode != "SHADOW":
+        event = credited(work, wallet, asset, rated, charge_id, reported, private, at, dry=dry)
+    else:
+        move = move_of(work, wallet, rated, at) if rated.totals else None
+        settlement = _charge(work, wallet, asset, charge_id, units, reported, at, dry, move)
+        event = settled(
+            wallet,
+            charge_id,
+            reported,
+            asset,
+            units,
+            settlement,
+            None,
+            private,
+            at,
+            rated.lines,
+        )
+    if not dry:
+        note_sights(work, wallet, rated, charge_id, at)
+    return event
+
+
+def _charge(
+    work: Work,
+    wallet: Wallet,
+    asset: Asset,
+    charge_id: str,
+    units: int,
+    reported: Reported,
+    at: datetime,
+    dry: bool,
+    move: RatedMove | None = None,
+) -> Settlement:
+    return wallet.charge(
+        asset,
+        charge_id,
+        reported.meter,
+        units,
+        reported.occurred_at,
+        at,
+        delivered=reported.delivered,
+        subject=reported.subject,
+        derived=work.derived_budgets(wallet, reported.subject, dry=dry),
+        rated=move,
+    )
 
 
 def settled(
@@ -87,6 +157,7 @@ def settled(
     hold_id: str | None,
     private: dict[str, Any],
     at: datetime,
+    lines: tuple[RatedLine, ...] = (),
 ) -> ChargeSettled | ChargeObserved:
     """Return the first event of a settlement's charge."""
     if settlement.observed:
@@ -103,6 +174,7 @@ def settled(
             settlement.balance_after_units,
             hold_id,
             private,
+            lines,
         )
     return ChargeSettled(
         charge_id,
@@ -120,6 +192,7 @@ def settled(
         hold_id,
         private,
         settlement.budgets,
+        lines,
     )
 
 
@@ -139,25 +212,17 @@ def check_late_window(work: Work, occurred_at: datetime, at: datetime) -> None:
         )
 
 
-def paid_of(money: Money | None, field: str) -> Paid | None:
-    """Return money in units of its currency. Raises NotFound, InvalidInput."""
-    if money is None:
-        return None
-    asset = currency(money.currency)
-    if asset is None:
-        raise NotFound(what="currency", key=money.currency)
-    return Paid(asset.units(money.amount, f"{field}.amount"), money.currency)
-
-
 def _check_replay(
     charge: UsageCharge,
     wallet: Wallet,
-    asset: Asset,
-    units: int,
+    asset: Asset | None,
+    units: int | None,
     cost: Paid | None,
     command: RecordUsage,
 ) -> None:
+    """An amount that the ledger found is none that the client said."""
     reported = charge.reported
+    stated = not charge.lines
     differs: str | None = "eventId"
     if charge.hold_id is None:
         before = {
@@ -167,8 +232,8 @@ def _check_replay(
             "properties": charge.private.get("properties"),
             "subject": reported.subject,
             "occurredAt": reported.occurred_at if reported.occurred_stated else None,
-            "amount": charge.amount_units,
-            "asset": charge.asset,
+            "amount": charge.amount_units if stated else None,
+            "asset": charge.asset if stated else None,
             "cost": reported.cost,
         }
         now = {
@@ -179,7 +244,7 @@ def _check_replay(
             "subject": command.subject,
             "occurredAt": command.occurred_at,
             "amount": units,
-            "asset": asset.key,
+            "asset": asset.key if asset is not None else None,
             "cost": cost,
         }
         differs = difference(before, now, both=("occurredAt",))

@@ -17,6 +17,13 @@ from domain.aggregate import Event
 from domain.wallet.events import OverageSettled
 from domain.wallet.wallet import Wallet, WalletState
 
+RATED_TOPICS = (
+    "wallet.usage_debited",
+    "wallet.usage_observed",
+    "wallet.usage_credited",
+    "wallet.hold_captured",
+    "wallet.charge_reversed",
+)
 SNAPSHOT_TOPIC = "wallet.snapshot"
 
 _decode_state = msgspec.json.Decoder(WalletState).decode
@@ -69,6 +76,12 @@ class StreamReader:
             "SELECT originator_version, state FROM {schema}.events"
             " WHERE originator_id = %s AND tenant::text = %s AND topic = 'wallet.overage_settled'"
             " ORDER BY originator_version"
+        ).format(**names)
+
+        self._rated = SQL(
+            "SELECT originator_id::text, originator_version, topic, state FROM {schema}.events"
+            " WHERE originator_id = %s AND tenant::text = %s AND recorded_at >= %s"
+            " AND topic = ANY(%s) ORDER BY originator_version"
         ).format(**names)
 
     def events(
@@ -127,6 +140,13 @@ class StreamReader:
         """Return the last event of each stream that has any."""
         cursor.execute(self._latest, (arrays.uuids(ids), tenant_id), prepare=True)
         return {stream: events[-1] for stream, events in self._by_stream(cursor).items()}
+
+    def rated_since(
+        self, cursor: Cursor[Any], tenant_id: str, wallet_id: str, since: datetime
+    ) -> list[Event]:
+        """Return the events of a wallet since a time that may have moved its totals."""
+        cursor.execute(self._rated, (wallet_id, tenant_id, since, list(RATED_TOPICS)))
+        return self._by_stream(cursor).get(wallet_id, [])
 
     def repayments(
         self, cursor: Cursor[Any], tenant_id: str, wallet_id: str

@@ -32,7 +32,7 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
     credits_of,
 )
-from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
+from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
 from domain.wallet import overage
 from domain.wallet.events import Range
 
@@ -175,7 +175,7 @@ class Unbilled:
         if drawn:
             self._move(place, line, drawn, price)
 
-    def refund(self, place: Place, event: ChargeRefunded) -> None:
+    def refund(self, place: Place, event: ChargeRefunded | ChargeCredited) -> None:
         """Take off what a refund forgives, and what it gives back to a credit line."""
         self._give_back(place, event.wallet_id, event.asset, event.forgiven)
         drawn = sum(units for grant_id, units in event.returned if grant_id in self.credit_lines)
@@ -343,7 +343,7 @@ def fold(state: Unbilled, position: int, tenant: str, event: Event) -> None:
             state.charge_fees(place, event)
         case SubscriptionCanceled():
             state.charge_fees(place, event)
-        case ChargeRefunded():
+        case ChargeRefunded() | ChargeCredited():
             state.refund(place, event)
         case GrantRepaidOverage():
             state.repay(place, event)

@@ -42,7 +42,9 @@ def comparable(value: object) -> object:
     """
     if isinstance(value, bool) or value is None:
         return ("json", value)
-    if isinstance(value, str | int | float | Decimal):
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, str | int | Decimal):
         return value
     return object()
 

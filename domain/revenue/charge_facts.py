@@ -14,9 +14,12 @@ from domain.revenue.obligation import Obligation, recognise, withdraw
 from domain.revenue.tenant_books import TenantBooks
 from domain.revenue.unbilled import Segment, UnbilledWallet
 from domain.subscriptions.events import FEE_SOURCE
-from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
+from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
 
 _NOT_USAGE = ("FORFEITURE", "CORRECTION")
+
+GivesBack = ChargeRefunded | ChargeCredited
+"""A charge given back, or one that is below zero itself: the same facts, the same entries."""
 
 
 def settle(books: Books, place: Place, event: ChargeSettled | ChargeCaptured) -> None:
@@ -132,12 +135,12 @@ def _post_overage(
     )  # fmt: skip
 
 
-def refund(books: Books, place: Place, event: ChargeRefunded) -> None:
+def refund(books: Books, place: Place, event: GivesBack) -> None:
     """Give a charge's revenue back to the liability of the credits that paid, dated when it
     was recorded; overage that is still owed leaves what is unbilled.
     """
     fee = books.obligations.get(event.originator_id)
-    if fee is not None:
+    if fee is not None and isinstance(event, ChargeRefunded):
         plan_facts.give_back(books, place, event, fee)
         _compensate_all(books, place, event)
         return
@@ -178,7 +181,7 @@ def refund(books: Books, place: Place, event: ChargeRefunded) -> None:
 def _post_forgiven(
     books: Books,
     place: Place,
-    event: ChargeRefunded,
+    event: GivesBack,
     currency: str,
     change: int,
     day: date,
@@ -192,7 +195,7 @@ def _post_forgiven(
         )  # fmt: skip
 
 
-def _compensate_all(books: Books, place: Place, event: ChargeRefunded) -> None:
+def _compensate_all(books: Books, place: Place, event: GivesBack) -> None:
     day = books.tenant(place.tenant).local_day(event.timestamp)
     for grant_id, units, compensation_id in event.compensated:
         _compensate(books, place, event, grant_id, units, compensation_id, day)
@@ -201,7 +204,7 @@ def _compensate_all(books: Books, place: Place, event: ChargeRefunded) -> None:
 def _compensate(
     books: Books,
     place: Place,
-    event: ChargeRefunded,
+    event: GivesBack,
     grant_id: str,
     units: int,
     compensation_id: str,

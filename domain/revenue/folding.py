@@ -41,7 +41,7 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
 )
 from domain.tenancy.tenant import TenantConfigured, TenantOpened
-from domain.usage.events import ChargeCaptured, ChargeRefunded, ChargeSettled
+from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
 
 
 def _open_tenant(books: Books, place: Place, _: TenantOpened) -> None:
@@ -91,6 +91,7 @@ FOLD: dict[type[Event], Callable[[Books, Place, Any], None]] = {
     FeesAccrued: plan_facts.tell,
     PlanChanged: plan_facts.tell,
     SubscriptionCanceled: plan_facts.tell,
+    ChargeCredited: charge_facts.refund,
     InvoiceIssued: invoice_facts.issue,
     InvoicePaid: invoice_facts.pay,
     InvoiceCredited: invoice_facts.credit,

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from domain.aggregate import Aggregate
+from domain.rating.rate import RatedLine
 from domain.refusals import InvalidState
 from domain.usage.events import (
     ChargeAuthorized,
     ChargeCaptured,
+    ChargeCredited,
     ChargeObserved,
     ChargeRefunded,
     ChargeSettled,
@@ -19,7 +21,13 @@ from domain.usage.events import (
 from domain.wallet.events import Part, Range
 
 ChargeStatus = Literal[
-    "SETTLED", "OBSERVED", "AUTHORIZED", "RELEASED", "PARTIALLY_REFUNDED", "REFUNDED"
+    "SETTLED",
+    "OBSERVED",
+    "AUTHORIZED",
+    "RELEASED",
+    "PARTIALLY_REFUNDED",
+    "REFUNDED",
+    "WITHDRAWN",
 ]
 HoldStatus = Literal["OPEN", "CAPTURED", "RELEASED", "LAPSED"]
 
@@ -63,7 +71,9 @@ class RefundParts:
 
 
 class UsageCharge(Aggregate):
-    """Units of `asset`. refunded_parts: what of each grant's part was given back."""
+    """Units of `asset`, below zero of a charge that credits. refunded_parts: what of each
+    grant's part was given back. lines: how the amount came about; none if it was stated.
+    """
 
     TOPIC = "charge"
     customer_id: str
@@ -86,6 +96,8 @@ class UsageCharge(Aggregate):
     settled_at: datetime
     private: dict[str, Any]
     budgets: tuple[str, ...]
+    lines: tuple[RatedLine, ...]
+    _forgiven_units: int
 
     # Folding
 
@@ -99,6 +111,17 @@ class UsageCharge(Aggregate):
             self.budgets = event.budgets
         self.would_refuse = event.would_refuse
         self.hold_id = event.hold_id
+        self.lines = event.lines
+
+    def credit(self, event: ChargeCredited) -> None:
+        self._open(event)
+        self.status = "SETTLED"
+        self.amount_units = -event.units
+        self.allocations = tuple((grant, -units) for grant, units in event.from_allocations)
+        self._forgiven_units = event.overage_units
+        self.hold_id = event.hold_id
+        self.budgets = event.budgets
+        self.lines = event.lines
 
     def authorize(self, event: ChargeAuthorized) -> None:
         self._open(event)
@@ -136,6 +159,7 @@ class UsageCharge(Aggregate):
         self.settled_at = event.timestamp
         self.private = event.private
         self.budgets = event.budgets
+        self.lines = event.lines
 
     def give_back(self, event: ChargeRefunded) -> None:
         self.refunded_units += event.units
@@ -146,7 +170,9 @@ class UsageCharge(Aggregate):
             "REFUNDED" if self.refunded_units == self.amount_units else "PARTIALLY_REFUNDED"
         )
 
-    def _open(self, event: ChargeSettled | ChargeObserved | ChargeAuthorized) -> None:
+    def _open(
+        self, event: ChargeSettled | ChargeObserved | ChargeAuthorized | ChargeCredited
+    ) -> None:
         self.customer_id = event.customer_id
         self.wallet_id = event.wallet_id
         self.reported = event.reported
@@ -165,12 +191,20 @@ class UsageCharge(Aggregate):
         self.settled_at = event.timestamp
         self.private = event.private
         self.budgets = ()
+        self.lines = ()
+        self._forgiven_units = 0
 
     # Deciding
 
     @property
     def overage_units(self) -> int:
-        return self.overage[1] - self.overage[0] if self.overage else 0
+        """Below zero: what of overage a charge that credits has forgiven."""
+        return (self.overage[1] - self.overage[0] if self.overage else 0) - self._forgiven_units
+
+    @property
+    def net_units(self) -> int:
+        """Return the amount less all that was given back."""
+        return self.amount_units - self.refunded_units
 
     def refund_parts(self, amount_units: int | None) -> tuple[int, RefundParts]:
         """Return the units to refund (default: all that remain) and where they come from.
@@ -182,6 +216,10 @@ class UsageCharge(Aggregate):
         if self.status not in ("SETTLED", "PARTIALLY_REFUNDED"):
             raise InvalidState(
                 state=self.status, reason=f"charge {self.id} is {self.status}: nothing to refund"
+            )
+        if self.amount_units < 0:
+            raise InvalidState(
+                state=self.status, reason=f"charge {self.id} has given back: nothing to refund"
             )
         remaining_units = self.amount_units - self.refunded_units
         units = remaining_units if amount_units is None else amount_units

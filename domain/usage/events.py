@@ -2,7 +2,8 @@
 
 Units of `asset`. allocations: (grant id, units) in burn order; overage: a range of all
 overage ever incurred on the account. `private`: properties that nothing names, reasons.
-`budgets`: the ids of those that the charge was counted against.
+`budgets`: the ids of those that the charge was counted against. `lines`: how the amount came
+about; none where the client stated it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from domain.aggregate import Event
 from domain.costs.table import VendorCost
 from domain.grants.events import Paid
+from domain.rating.rate import RatedLine
 from domain.wallet.events import Part, Range
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class ChargeSettled(ChargeEvent):
     hold_id: str | None
     private: dict[str, Any]
     budgets: tuple[str, ...] = ()
+    lines: tuple[RatedLine, ...] = ()
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.settle(self, "SETTLED")
@@ -92,9 +95,55 @@ class ChargeObserved(ChargeEvent):
     balance_after_units: int
     hold_id: str | None
     private: dict[str, Any]
+    lines: tuple[RatedLine, ...] = ()
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.settle(self, "OBSERVED")
+
+
+@dataclass(frozen=True)
+class ChargeCredited(ChargeEvent):
+    """A charge below zero: its cycle costs less than was taken, and `units` go back.
+
+    overage_units are no longer owed, `forgiven`; from_allocations: (grant id, units) of who
+    paid, the newest first, of which `compensated` (grant id, units, COMPENSATION grant id)
+    were of dead grants.
+    """
+
+    TOPIC: ClassVar[str] = "charge.credited"
+    customer_id: str
+    wallet_id: str
+    reported: Reported
+    asset: str
+    units: int
+    overage_units: int
+    forgiven: tuple[Range, ...]
+    from_allocations: tuple[Part, ...]
+    compensated: tuple[tuple[str, int, str], ...]
+    balance_after_units: int
+    hold_id: str | None
+    private: dict[str, Any]
+    budgets: tuple[str, ...]
+    lines: tuple[RatedLine, ...]
+
+    @property
+    def amount_units(self) -> int:
+        return -self.units
+
+    @property
+    def returned(self) -> tuple[Part, ...]:
+        return self.from_allocations
+
+    @property
+    def meter(self) -> str:
+        return self.reported.meter
+
+    @property
+    def occurred_at(self) -> datetime:
+        return self.reported.occurred_at
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.credit(self)
 
 
 @dataclass(frozen=True)
@@ -180,6 +229,7 @@ class ChargeCaptured(ChargeEvent):
     observed: bool
     private: dict[str, Any]
     budgets: tuple[str, ...] = ()
+    lines: tuple[RatedLine, ...] = ()
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.capture(self)

@@ -2,7 +2,8 @@
 
 Balances fold these and nothing else. Units: smallest units of `asset`. Parts are
 (grant id, units) pairs in burn-down order; a range is [from, to) of all overage ever
-incurred on the account. `budgets`: by how much what each has spent changed.
+incurred on the account. `budgets`: by how much what each has spent changed; `rated`: what
+moved of running totals, None where no price was asked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from domain.aggregate import Event
 from domain.wallet.budgets import BudgetCount
+from domain.wallet.totals import TotalsMoved
 
 if TYPE_CHECKING:
     from domain.wallet.wallet import Wallet
@@ -176,10 +178,11 @@ class UsageDebited(WalletEvent):
     overage: Range | None
     charge_ids: tuple[str, ...]
     budgets: tuple[BudgetCount, ...] = ()
+    rated: TotalsMoved | None = None
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.accounts[self.asset].debit(self.burned, self.overage)
-        aggregate.budgets.count(self.budgets)
+        aggregate.count(self.budgets, self.rated)
 
 
 @dataclass(frozen=True)
@@ -191,9 +194,10 @@ class UsageObserved(WalletEvent):
     units: int
     charge_ids: tuple[str, ...]
     budgets: tuple[BudgetCount, ...] = ()
+    rated: TotalsMoved | None = None
 
     def apply(self, aggregate: Wallet) -> None:
-        aggregate.budgets.count(self.budgets)
+        aggregate.count(self.budgets, self.rated)
 
 
 @dataclass(frozen=True)
@@ -255,6 +259,7 @@ class HoldCaptured(WalletEvent):
     final: bool
     observed: bool
     budgets: tuple[BudgetCount, ...] = ()
+    rated: TotalsMoved | None = None
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.settle_hold(self)
@@ -317,11 +322,34 @@ class ChargeReversed(WalletEvent):
     forgiven: tuple[Range, ...]
     returned: tuple[GrantReturn, ...]
     budgets: tuple[BudgetCount, ...] = ()
+    rated: TotalsMoved | None = None
 
     def apply(self, aggregate: Wallet) -> None:
         account = aggregate.accounts[self.asset]
         account.reverse(self.forgiven, self.returned, self.timestamp)
-        aggregate.budgets.count(self.budgets)
+        aggregate.count(self.budgets, self.rated)
+
+
+@dataclass(frozen=True)
+class UsageCredited(WalletEvent):
+    """A charge below zero: its cycle costs `units` less than was taken. They go back to who
+    paid: overage no longer owed, and units returned to grants.
+    """
+
+    TOPIC: ClassVar[str] = "wallet.usage_credited"
+    asset: str
+    charge_id: str
+    meter: str
+    units: int
+    forgiven: tuple[Range, ...]
+    returned: tuple[GrantReturn, ...]
+    budgets: tuple[BudgetCount, ...] = ()
+    rated: TotalsMoved | None = None
+
+    def apply(self, aggregate: Wallet) -> None:
+        account = aggregate.accounts[self.asset]
+        account.reverse(self.forgiven, self.returned, self.timestamp)
+        aggregate.count(self.budgets, self.rated)
 
 
 @dataclass(frozen=True)
@@ -336,6 +364,7 @@ class OverageSettled(WalletEvent):
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.accounts[self.asset].repay(self.grant_id, self.units, self.ranges)
+        aggregate.totals.repay(self.asset, self.grant_id, self.ranges)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from domain.grants.events import (
 )
 from domain.identity import derived_id
 from domain.money.asset import Asset
+from domain.rating.pricing import PricingSubscription
 from domain.refusals import InsufficientFunds, InvalidState
 from domain.subscriptions.allotments import Allotment
 from domain.subscriptions.enrolment import Enrolment
@@ -80,6 +81,7 @@ from domain.wallet.events import (
 from domain.wallet.holds import OpenHold
 from domain.wallet.limits import Limits, tell_crossed
 from domain.wallet.modes import beyond_limit
+from domain.wallet.payers import PaidFor, share_out
 from domain.wallet.spend_events import (
     BudgetRemoved,
     BudgetSet,
@@ -87,6 +89,14 @@ from domain.wallet.spend_events import (
     EventMaximumSet,
     ThresholdCrossed,
     ThresholdKind,
+)
+from domain.wallet.totals import (
+    NO_TOTALS,
+    MovedTotals,
+    RatedMove,
+    Totals,
+    TotalsMoved,
+    TotalsState,
 )
 from domain.wallet.watch_events import AlertSet, AutoTopUpResumed, AutoTopUpSet
 from domain.wallet.watches import Quoting, TopUpTerms, Watch, no_quotes
@@ -124,12 +134,23 @@ class WalletState:
     enrolments: tuple[Enrolment, ...] = ()
     allotments: tuple[Allotment, ...] = ()
     watches: tuple[Watch, ...] = ()
+    totals: TotalsState = NO_TOTALS
 
 
 class _Tally:
     """Consecutive charges of one account at one time, on the way to one event."""
 
-    __slots__ = ("asset", "at", "budgets", "burned", "charge_ids", "observed", "overage", "units")
+    __slots__ = (
+        "asset",
+        "at",
+        "budgets",
+        "burned",
+        "charge_ids",
+        "moved",
+        "observed",
+        "overage",
+        "units",
+    )
 
     def __init__(self, asset: str, observed: bool, at: datetime) -> None:
         self.asset = asset
@@ -140,6 +161,7 @@ class _Tally:
         self.overage: Range | None = None
         self.charge_ids: list[str] = []
         self.budgets: dict[str, int] = {}
+        self.moved: MovedTotals | None = None
 
 
 class Wallet(Aggregate):
@@ -157,6 +179,7 @@ class Wallet(Aggregate):
     enrolments: dict[str, Enrolment]
     allotments: tuple[Allotment, ...]
     watches: dict[str, Watch]
+    totals: Totals
     due: list[DueKey]
     _tally: _Tally | None
     _postponed: dict[tuple[str, str | None], None] | None
@@ -175,6 +198,7 @@ class Wallet(Aggregate):
         self.enrolments = {}
         self.allotments = ()
         self.watches = {}
+        self.totals = Totals()
         self.due = []
         self._tally = None
         self._postponed = None
@@ -230,7 +254,7 @@ class Wallet(Aggregate):
             self.budgets.hold(event.asset, hold.subject, -ended_units)
         account.debit_pinned(event.burned_pinned)
         account.debit(event.burned, event.overage)
-        self.budgets.count(event.budgets)
+        self.count(event.budgets, event.rated)
         if event.final:
             self.dismiss_hold(hold)
 
@@ -271,6 +295,12 @@ class Wallet(Aggregate):
         watch.wait_ends_at = until
         if until is not None:
             insort(self.due, _wait_key(watch, until))
+
+    def count(self, budgets: tuple[BudgetCount, ...], moved: TotalsMoved | None) -> None:
+        """Fold what a charge changes beside the balance."""
+        self.budgets.count(budgets)
+        if moved is not None:
+            self.totals.move(moved)
 
     # Time
 
@@ -503,6 +533,16 @@ class Wallet(Aggregate):
 
     # Usage
 
+    @property
+    def pricing(self) -> Sequence[PricingSubscription]:
+        """Return the subscriptions by which usage is priced, the oldest first."""
+        return ()
+
+    def check_spendable(self, *, delivered: bool) -> None:
+        """Raises InvalidState while the wallet is frozen and the work is not done yet."""
+        if self.frozen and not delivered:
+            raise frozen(self.id)
+
     def charge(
         self,
         asset: Asset,
@@ -516,16 +556,17 @@ class Wallet(Aggregate):
         as_control: bool = False,
         subject: str | None = None,
         derived: Sequence[DerivedBudget] = (),
+        rated: RatedMove | None = None,
     ) -> Settlement:
         """Settle a charge against grants, in burn-down order.
 
         delivered: the work is done, so it is recorded whatever the balance. as_control: an
         adjustment, real in every mode. derived: the budgets that templates make of the
-        subject. Raises, first match wins: InvalidState (frozen), SpendLimitReached,
-        InsufficientFunds.
+        subject. rated: the totals that it moves. units below zero: only in SHADOW, where
+        nothing is burned. Raises, first match wins: InvalidState (frozen),
+        SpendLimitReached, InsufficientFunds.
         """
-        if self.frozen and not delivered:
-            raise frozen(self.id)
+        self.check_spendable(delivered=delivered)
         mode = "CONTROL" if as_control else self.mode
         limits = self.limits(asset.key, subject, derived, at) if units else None
         reached = limits.reached(asset, units, units) if limits is not None else None
@@ -549,15 +590,18 @@ class Wallet(Aggregate):
         if account is None:
             account = self._account(asset, at)
         if mode == "SHADOW":
-            self._tell(account, charge_id, units, (), None, True, at, counts)
+            moved = self._moved(rated)
+            self._tell(account, charge_id, units, (), None, True, at, counts, moved)
             if limits is not None:
                 limits.tell_crossed()
             return Settlement((), None, would_refuse, True, account.available_units(at))
         burned, uncovered_units = burn_down(account.payers(meter), units, occurred_at, at)
         incurred = _incurred(account, uncovered_units)
         grants = [account.grants[grant_id] for grant_id, _ in burned]
+        owed = account.unbilled() if rated is not None and rated.shares else ()
         account.debit(burned, incurred)
-        self._tell(account, charge_id, units, burned, incurred, False, at, counts)
+        moved = self._moved(rated, owed, burned, incurred)
+        self._tell(account, charge_id, units, burned, incurred, False, at, counts, moved)
         self._tell_exhausted(grants, at)
         if incurred is not None:
             self._tell_overage(asset.key, at)
@@ -566,6 +610,23 @@ class Wallet(Aggregate):
         return Settlement(
             burned, incurred, would_refuse, False, account.available_units(at), budgets=counted
         )
+
+    def _moved(
+        self,
+        rated: RatedMove | None,
+        owed: Sequence[Range] = (),
+        burned: tuple[Part, ...] = (),
+        incurred: Range | None = None,
+    ) -> TotalsMoved | None:
+        """Fold the totals that a charge moves at once; return what its event says of them."""
+        if rated is None:
+            return None
+        paid: tuple[PaidFor, ...] = ()
+        if rated.shares and self.mode != "SHADOW":
+            paid = share_out(rated.shares, self.totals.payers, owed, burned, incurred).paid
+        moved = TotalsMoved(rated.totals, paid, rated.closed_before)
+        self.totals.move(moved)
+        return moved
 
     def reverse(
         self,
@@ -599,6 +660,10 @@ class Wallet(Aggregate):
         )
         for budget, was, now in zip(lowered, before, self.budgets.marks(lowered, at), strict=True):
             tell_crossed(self, budget, was, now, at)
+        self.tell_returned(asset, at)
+
+    def tell_returned(self, asset: str, at: datetime) -> None:
+        """Tell what ends where an account gets something back."""
         for source in sorted(self.accounts[asset].used_up):
             self._tell_source(asset, source, at)
         self._tell_overage(asset, at)
@@ -1123,6 +1188,7 @@ class Wallet(Aggregate):
         """State the charges of a tally as one event."""
         self._tally = None
         budgets = tuple(tally.budgets.items())
+        rated = tally.moved.stated() if tally.moved is not None else None
         event: Any
         if tally.observed:
             event = UsageObserved(
@@ -1133,6 +1199,7 @@ class Wallet(Aggregate):
                 tally.units,
                 tuple(tally.charge_ids),
                 budgets,
+                rated,
             )
         else:
             event = UsageDebited(
@@ -1145,6 +1212,7 @@ class Wallet(Aggregate):
                 tally.overage,
                 tuple(tally.charge_ids),
                 budgets,
+                rated,
             )
         # Each charge was folded when it was decided.
         self._version += 1
@@ -1161,6 +1229,7 @@ class Wallet(Aggregate):
         observed: bool,
         at: datetime,
         counts: tuple[BudgetCount, ...] = (),
+        moved: TotalsMoved | None = None,
     ) -> None:
         tally = self._tally
         if (
@@ -1181,6 +1250,10 @@ class Wallet(Aggregate):
         tally.charge_ids.append(charge_id)
         for budget_id, change in counts:
             tally.budgets[budget_id] = tally.budgets.get(budget_id, 0) + change
+        if moved is not None:
+            if tally.moved is None:
+                tally.moved = MovedTotals()
+            tally.moved.add(moved)
 
     def _state_counted(self) -> None:
         """State what derived budgets have spent, each once, in streams of their own."""
@@ -1311,6 +1384,7 @@ class Wallet(Aggregate):
             tuple(self.enrolments.values()),
             self.allotments,
             tuple(replace(watch) for watch in self.watches.values()),
+            self.totals.state(),
         )
 
     @classmethod
@@ -1321,6 +1395,7 @@ class Wallet(Aggregate):
         wallet.open(state.customer_id, state.mode, state.timezone)
         wallet.frozen = state.frozen
         wallet.budgets = Budgets.restored(state.budgets)
+        wallet.totals = Totals.restored(state.totals)
         for account in state.accounts:
             wallet.accounts[account.asset] = Account.restored(account, wallet.due)
         for hold in state.holds:

@@ -9,6 +9,8 @@ from enum import Enum
 import strawberry
 from strawberry.scalars import JSON
 
+from domain import identity
+from domain.rating import rate
 from domain.usage import charge as ledger_charge
 from domain.usage import events
 from interfaces.graphql.assets import Money, money_of
@@ -27,6 +29,7 @@ class ChargeStatus(Enum):
     RELEASED = "RELEASED"
     PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
     REFUNDED = "REFUNDED"
+    WITHDRAWN = "WITHDRAWN"
 
 
 @strawberry.type(description="The part of a charge, or of a hold, that one grant pays.")
@@ -35,14 +38,19 @@ class Allocation:
     amount: ExactDecimal
 
 
-@strawberry.type(description="How an amount came about.")
+@strawberry.type(description="How an amount came about: one meter's part of it.")
 class RatedLine:
-    price: strawberry.ID | None
+    price: strawberry.ID | None = strawberry.field(description="null: no price matched.")
     meter: str
-    quantity: ExactDecimal
+    quantity: ExactDecimal = strawberry.field(
+        description="By how much it moved the total of its price and cycle."
+    )
     unit_price: ExactDecimal | None
     amount: ExactDecimal
     description: str
+    product_key: str | None
+    version: int | None
+    overridden: bool = strawberry.field(description="The price was agreed with the customer.")
 
 
 @strawberry.type(description="Which version of which table said what a charge cost.")
@@ -62,6 +70,7 @@ class UsageCharge(Node):
     status: ChargeStatus
     amount: ExactDecimal
     refunded: ExactDecimal
+    net: ExactDecimal = strawberry.field(description="The amount less all that was given back.")
     overage: ExactDecimal = strawberry.field(description="The part that no grant covered.")
     allocations: list[Allocation]
     lines: list[RatedLine]
@@ -100,11 +109,10 @@ def allocations_of(parts: Iterable[tuple[str, int]], scale: int) -> list[Allocat
 
 
 def charge_of(
-    charge: ledger_charge.UsageCharge, scale: int, *, replayed: bool = False
+    tenant_id: str, charge: ledger_charge.UsageCharge, scale: int, *, replayed: bool = False
 ) -> UsageCharge:
     """Return a charge as the API shows it. scale: of its asset."""
     reported = charge.reported
-    amount = exact(charge.amount_units, scale)
     return UsageCharge(
         id=strawberry.ID(charge.id),
         event_id=reported.event_id,
@@ -113,11 +121,12 @@ def charge_of(
         subject=reported.subject,
         asset=charge.asset,
         status=ChargeStatus(charge.status),
-        amount=amount,
+        amount=exact(charge.amount_units, scale),
         refunded=exact(charge.refunded_units, scale),
+        net=exact(charge.net_units, scale),
         overage=exact(charge.overage_units, scale),
         allocations=allocations_of(charge.allocations, scale),
-        lines=_lines_of(charge, amount),
+        lines=_lines_of(tenant_id, charge, scale),
         would_refuse=charge.would_refuse,
         balance_after=exact(charge.balance_after_units, scale),
         cost=money_of(reported.paid_to_vendor),
@@ -138,10 +147,12 @@ def _cost_table(reported: events.Reported) -> CostTableUsed | None:
     )
 
 
-def _lines_of(charge: ledger_charge.UsageCharge, amount: ExactDecimal) -> list[RatedLine]:
-    """Return the one line of a stated amount; what is not settled has none."""
+def _lines_of(tenant_id: str, charge: ledger_charge.UsageCharge, scale: int) -> list[RatedLine]:
+    """Return a charge's lines: one of a stated amount, none of what is not settled."""
     if charge.status in ("AUTHORIZED", "RELEASED"):
         return []
+    if charge.lines:
+        return [_line_of(tenant_id, line, scale) for line in charge.lines]
     reported = charge.reported
     quantity = ONE_EVENT if reported.quantity is None else ExactDecimal(reported.quantity)
     return [
@@ -150,10 +161,33 @@ def _lines_of(charge: ledger_charge.UsageCharge, amount: ExactDecimal) -> list[R
             meter=reported.meter,
             quantity=quantity,
             unit_price=None,
-            amount=amount,
+            amount=exact(charge.amount_units, scale),
             description=reported.meter,
+            product_key=None,
+            version=None,
+            overridden=False,
         )
     ]
+
+
+def _line_of(tenant_id: str, line: rate.RatedLine, scale: int) -> RatedLine:
+    price_id = None
+    described = f"{line.meter}, without a price"
+    if line.product is not None and line.price is not None:
+        described = f"{line.meter} by price {line.price} of {line.product}"
+        if line.version is not None:
+            price_id = identity.price_id(tenant_id, line.product, line.version, line.price)
+    return RatedLine(
+        price=strawberry.ID(price_id) if price_id is not None else None,
+        meter=line.meter,
+        quantity=ExactDecimal(line.quantity),
+        unit_price=None,
+        amount=exact(line.amount_units, scale),
+        description=described,
+        product_key=line.product,
+        version=line.version,
+        overridden=line.overridden,
+    )
 
 
 async def load_charge(
@@ -162,14 +196,15 @@ async def load_charge(
     charge = await context.loaders.charges.load(charge_id)
     if charge is None:
         return None
-    return charge_of(charge, await context.loaders.scale(charge.asset), replayed=replayed)
+    scale = await context.loaders.scale(charge.asset)
+    return charge_of(context.caller.tenant_id, charge, scale, replayed=replayed)
 
 
 async def load_charges(context: RequestContext, ids: Iterable[str]) -> list[UsageCharge]:
     """Return those of the charges that exist, in the order of their ids given."""
     found = await context.loaders.charges.load_many(ids)
     return [
-        charge_of(charge, await context.loaders.scale(charge.asset))
+        charge_of(context.caller.tenant_id, charge, await context.loaders.scale(charge.asset))
         for charge in found
         if charge is not None
     ]

@@ -126,7 +126,7 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
         case answers.ChargeAnswer():
             charge = answer.charge
             scale = await context.loaders.scale(charge.asset)
-            return charge_of(charge, scale, replayed=answer.replayed)
+            return charge_of(context.caller.tenant_id, charge, scale, replayed=answer.replayed)
         case answers.HoldAnswer():
             charge = answer.charge
             scale = await context.loaders.scale(charge.asset)

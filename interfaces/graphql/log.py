@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 import strawberry
@@ -15,6 +16,7 @@ from interfaces.graphql.scalars import Long
 from projections.pages import BadCursor, cursor, place
 
 _LISTED = "events"
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 @strawberry.type(description="A fact of the log, as it is kept.")
@@ -61,7 +63,7 @@ def event_of(event: LoggedEvent) -> LedgerEvent:
         actor=event.actor,
         request_id=event.request_id,
         recorded_at=event.recorded_at,
-        data=JSON(msgspec.json.decode(event.state)),
+        data=JSON(_decode(event.state)),
     )
 
 

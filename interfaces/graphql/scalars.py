@@ -7,9 +7,17 @@ a typed problem where the command is made. Only a JSON value of another kind is 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NewType
+from decimal import Decimal
+from typing import Any, NewType
 
 import strawberry
+from graphql import (
+    FloatValueNode,
+    ListValueNode,
+    ObjectValueNode,
+    ValueNode,
+    value_from_ast_untyped,
+)
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
@@ -52,6 +60,19 @@ def _long(value: object) -> int:
     return value
 
 
+def _literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+    """Return a JSON value written in the query itself; a number of it exactly."""
+    match node:
+        case FloatValueNode():
+            return Decimal(node.value)
+        case ListValueNode():
+            return [_literal(each, variables) for each in node.values]
+        case ObjectValueNode():
+            return {each.name.value: _literal(each.value, variables) for each in node.fields}
+        case _:
+            return value_from_ast_untyped(node, variables)
+
+
 def _same(value: object) -> object:
     return value
 
@@ -83,6 +104,10 @@ SCALARS: dict[object, ScalarDefinition] = {
         parse_value=_long,
     ),
     JSON: strawberry.scalar(
-        name="JSON", description="Any JSON value.", serialize=_same, parse_value=_same
+        name="JSON",
+        description="Any JSON value.",
+        serialize=_same,
+        parse_value=_same,
+        parse_literal=_literal,
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ from interfaces.keys.keyring import Keyring
 LARGEST_BODY = 256 * 1024
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 
-_DECODER = msgspec.json.Decoder(Request)
+_DECODER = msgspec.json.Decoder(Request, float_hook=Decimal)
 _SERVES = {"Allow": "GET, POST"}
 
 _log = structlog.get_logger()

@@ -13,6 +13,7 @@ import asyncio
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ from interfaces.http.asker import (
 from interfaces.http.errors import error_body
 from interfaces.http.json_body import NotAcceptable, decode
 from interfaces.http.operations import Answer, Operations, Request
-from interfaces.http.responses import unauthenticated
+from interfaces.http.responses import encode, unauthenticated
 from interfaces.keys.keyring import Keyring
 
 SUBPROTOCOL = "graphql-transport-ws"
@@ -68,7 +69,7 @@ class Complete(msgspec.Struct, tag="complete"):
 
 
 _Message = ConnectionInit | Ping | Pong | Subscribe | Complete
-_DECODER: msgspec.json.Decoder[_Message] = msgspec.json.Decoder(_Message)
+_DECODER: msgspec.json.Decoder[_Message] = msgspec.json.Decoder(_Message, float_hook=Decimal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,7 @@ class _Connection:
             raise WebSocketDisconnect
         try:
             async with asyncio.timeout(self.limits.send_seconds):
-                await self.websocket.send_text(msgspec.json.encode(message).decode())
+                await self.websocket.send_text(encode(message).decode())
         except TimeoutError:
             raise _Closing(TRY_AGAIN_LATER, "messages are not read") from None
 

@@ -9,6 +9,8 @@ import msgspec
 from starlette.responses import Response
 
 JSON = "application/json"
+# An exact decimal in a JSON value is answered as the number that it was sent as.
+encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def json_response(
@@ -19,7 +21,7 @@ def json_response(
 ) -> Response:
     """Return a body as JSON, not to be kept by caches."""
     return Response(
-        msgspec.json.encode(body),
+        encode(body),
         status,
         {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
         f"{media_type}; charset=utf-8",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -110,8 +111,8 @@ class CloudEvent(msgspec.Struct):
 
 Item = UsageItem | CloudEvent
 
-_USAGE = msgspec.json.Decoder(UsageItem)
-_CLOUD = msgspec.json.Decoder(CloudEvent)
+_USAGE = msgspec.json.Decoder(UsageItem, float_hook=Decimal)
+_CLOUD = msgspec.json.Decoder(CloudEvent, float_hook=Decimal)
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 _FIELD = re.compile(r"field `(?P<field>[^`]*)`")
 

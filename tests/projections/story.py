@@ -44,6 +44,7 @@ from domain.refusals import InsufficientFunds
 from domain.subscriptions.cycles import CyclePeriod
 from tests.plans import flat, included, seat
 from tests.projections.documents import tell_documents
+from tests.projections.rated import tell_rated
 from tests.projections.shop import Shop
 
 
@@ -60,6 +61,7 @@ def tell(shop: Shop) -> None:
     watched(shop)
     on_account(shop)
     subscribed(shop)
+    tell_rated(shop)
     tell_documents(shop)
 
 

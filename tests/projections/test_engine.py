@@ -71,7 +71,7 @@ def test_an_empty_log_is_the_end(own_shop: Shop) -> None:
 
 
 def test_a_poison_event_stops_one_read_model_at_that_event(own_shop: Shop) -> None:
-    # given a charge that the charges refuse (an amount below what is refunded), others do not
+    # given a charge that the charges refuse (an amount below its overage), others do not
     shop, poisoned, told = own_shop, Poisoned(), list[Stopped]()
     customer = shop.customer("HYBRID")
     good = shop.charge(customer, "1")

@@ -89,7 +89,7 @@ def test_a_rebuild_mends_what_was_spoiled_and_lets_a_stopped_one_go_on(own_shop:
     engine = shop.engine()
     engine.catch_up()
     with shop.superuser() as connection:
-        connection.execute("UPDATE ledger_00.charges SET amount = 77")
+        connection.execute("UPDATE ledger_00.charges SET amount = 77, overage = 7")
         connection.execute("ALTER TABLE ledger_00.charges RENAME COLUMN refunded TO returned")
     shop.charge(customer, "1")
     engine.catch_up()

@@ -72,6 +72,9 @@ class MemoryLog:
     def latest(self, tenant_id: str, ids: Sequence[str]) -> dict[str, Event]:
         return {each: self.stream(each)[-1] for each in ids if self.stream(each)}
 
+    def rated_since(self, tenant_id: str, wallet_id: str, since: datetime) -> list[Event]:
+        return []
+
     def repayments(self, tenant_id: str, wallet_id: str) -> list[OverageSettled]:
         return [each for each in self.stream(wallet_id) if isinstance(each, OverageSettled)]
 

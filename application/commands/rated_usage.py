@@ -1,0 +1,192 @@
+"""Usage that the ledger rates: what it costs, and what settling it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from application.commands.returns import compensate_grant, returns_of
+from application.work import Work
+from domain.money.asset import LARGEST_WHOLE_AMOUNT, Asset
+from domain.rating.price_list import PriceLists
+from domain.rating.pricing import PricingTerms, terms_at
+from domain.rating.rate import Rated, Usage, has_price, rate, unpriced
+from domain.rating.running_total import RunningTotal, TotalKey
+from domain.refusals import InvalidInput
+from domain.tenancy.tenant import FUTURE_SECONDS
+from domain.usage.events import ChargeCredited, Reported
+from domain.wallet import overage
+from domain.wallet.payers import Share, share_out
+from domain.wallet.totals import RatedMove
+from domain.wallet.usage_credit import credit_usage
+from domain.wallet.wallet import Wallet
+
+CREDIT = "creditUsage"
+NOTHING_SAID: Mapping[str, Any] = {}
+
+
+class WalletStanding:
+    """How far the cycles of a wallet have come, as rating asks it."""
+
+    __slots__ = ("_wallet", "_work")
+
+    def __init__(self, work: Work, wallet: Wallet) -> None:
+        self._work = work
+        self._wallet = wallet
+
+    def total(self, key: TotalKey, ends_at: datetime) -> RunningTotal | None:
+        totals = self._wallet.totals
+        if totals.dropped(key, ends_at):
+            return self._work.batch.older_totals(self._work.tenant_id, self._wallet.id, key)
+        return totals.get(key)
+
+    def unseen(self, key: TotalKey, value: str) -> bool:
+        work = self._work
+        return work.batch.sightings.unseen(work.tenant_id, self._wallet.id, key, value)
+
+    def returnable_units(self, total: RunningTotal) -> int:
+        wallet = self._wallet
+        if wallet.mode == "SHADOW":
+            return total.amount_units
+        payers = wallet.totals.payers.get(total.key)
+        if payers is None:
+            return 0
+        owed = wallet.accounts[total.asset].unbilled()
+        return min(total.amount_units, payers.returnable_units(owed))
+
+
+def usage_of(meter: str, quantity: str | None, properties: Any, occurred_at: datetime) -> Usage:
+    return Usage(meter, quantity, properties or NOTHING_SAID, occurred_at)
+
+
+def pricing_of(work: Work, wallet: Wallet, at: datetime) -> tuple[list[PricingTerms], PriceLists]:
+    """Return by what a customer's usage of a time is priced."""
+    lists = work.batch.price_lists(work.tenant_id)
+    return terms_at(wallet.pricing, lists.catalog, wallet.timezone, at), lists
+
+
+def rate_event(work: Work, wallet: Wallet, usage: Usage) -> tuple[Asset, Rated]:
+    """Say what an event costs, moving nothing.
+
+    Raises InvalidInput naming what it lacks; `amount` where no price matches it.
+    """
+    terms, lists = pricing_of(work, wallet, usage.occurred_at)
+    rated = rate(usage, terms, lists, WalletStanding(work, wallet))
+    if rated is None:
+        key, lines = unpriced(usage, lists)
+        asset = work.asset(key)
+        return asset, Rated(key, asset.scale, 0, lines, ())
+    asset = work.asset(rated.asset)
+    if rated.amount_units > LARGEST_WHOLE_AMOUNT * 10**asset.scale:
+        raise InvalidInput(field="quantity", reason=f"costs more than 10^15 {asset.key}")
+    return asset, rated
+
+
+def check_unpriced(work: Work, wallet: Wallet, usage: Usage) -> None:
+    """Refuse an amount that is stated of usage which has a price. Raises InvalidInput."""
+    catalog = work.catalog
+    if not catalog.meters_of(usage.event_type):
+        return
+    terms, lists = pricing_of(work, wallet, usage.occurred_at)
+    if terms and has_price(usage, terms, lists):
+        raise InvalidInput(
+            field="amount", reason=f"meter {usage.event_type} has a price: leave the amount out"
+        )
+
+
+def move_of(work: Work, wallet: Wallet, rated: Rated, at: datetime) -> RatedMove:
+    """Return what settling a rated event moves of the wallet's totals."""
+    totals = wallet.totals
+    closed_before = None
+    if any(each.key not in totals.by_key for each in rated.totals):
+        late_seconds = work.tenant.late_window_seconds
+        before = at - timedelta(seconds=late_seconds + FUTURE_SECONDS)
+        closed_before = before if totals.closable(before) else None
+    return RatedMove(rated.totals, shares_of(rated), closed_before)
+
+
+def shares_of(rated: Rated) -> tuple[Share, ...]:
+    """Return the lines among which what pays is shared; none if no price of them may fall."""
+    if not rated.falling:
+        return ()
+    return tuple(
+        Share(_key_of(rated, place) if place in rated.falling else None, line.amount_units)
+        for place, line in enumerate(rated.lines)
+    )
+
+
+def _key_of(rated: Rated, place: int) -> TotalKey:
+    line = rated.lines[place]
+    assert line.product is not None
+    assert line.price is not None
+    assert line.starts_at is not None
+    return (line.product, line.price, line.starts_at)
+
+
+def note_sights(work: Work, wallet: Wallet, rated: Rated, charge_id: str, at: datetime) -> None:
+    """Write down the values that UNIQUE met first with this charge."""
+    for sight in rated.sights:
+        seen = work.batch.sightings.see(
+            work.tenant_id, wallet.id, sight.key, sight.value, charge_id, at
+        )
+        work.log.append(seen)
+
+
+def credited(
+    work: Work,
+    wallet: Wallet,
+    asset: Asset,
+    rated: Rated,
+    charge_id: str,
+    reported: Reported,
+    private: dict[str, Any],
+    at: datetime,
+    *,
+    dry: bool,
+) -> ChargeCredited:
+    """Settle a charge below zero: give back to those who paid; return its one event."""
+    account = wallet.accounts[asset.key]
+    shared = share_out(shares_of(rated), wallet.totals.payers, account.unbilled())
+    returns = returns_of(work, wallet, asset.key, charge_id, shared.returned, True, at)
+    derived = work.derived_budgets(wallet, reported.subject, dry=dry)
+
+    # Nothing may fail from here on.
+    move = move_of(work, wallet, rated, at)
+    counted = credit_usage(
+        wallet,
+        asset,
+        charge_id,
+        reported.meter,
+        -rated.amount_units,
+        shared.forgiven,
+        returns.returned,
+        move,
+        shared.paid,
+        at,
+        subject=reported.subject,
+        derived=derived,
+    )
+    compensated = tuple(
+        compensate_grant(work, wallet, asset, charge_id, grant, units, charge_id, at)
+        for grant, units in returns.compensating
+    )
+    return ChargeCredited(
+        charge_id,
+        1,
+        at,
+        wallet.customer_id,
+        wallet.id,
+        reported,
+        asset.key,
+        -rated.amount_units,
+        overage.length(shared.forgiven),
+        shared.forgiven,
+        shared.returned,
+        compensated,
+        account.available_units(at),
+        None,
+        private,
+        counted,
+        rated.lines,
+    )
