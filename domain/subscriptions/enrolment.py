@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from domain.money.rounding import divide_half_even
+from domain.rating.cost import NO_DISCOUNT
+from domain.rating.pricing import PricingTerms
 from domain.subscriptions.cycles import Cycle, CyclePeriod, cycle_at
 from domain.subscriptions.plan import Included, Plan, PlanTerms
 from domain.subscriptions.zones import zone_named
@@ -231,6 +233,20 @@ class Enrolment:
             if instant >= span.starts_at:
                 return span if not span.paused else None
         return None
+
+    def pricing_at(self, occurred_at: datetime) -> PricingTerms | None:
+        """Return by what it prices usage of that time; None while it prices none."""
+        span, cycle = self.span_of(occurred_at), self.cycle_of(occurred_at)
+        if span is None or cycle is None:
+            return None
+        terms = span.terms
+        return PricingTerms(
+            terms.product_key,
+            terms.pinned,
+            Cycle(self.cycle, cycle.starts_at, cycle.ends_at),
+            terms.overrides,
+            terms.discount or NO_DISCOUNT,
+        )
 
     def cycle_of(self, instant: datetime) -> Window | None:
         """Return the cycle in which usage that occurred then counts; None where the

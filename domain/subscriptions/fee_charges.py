@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from domain.money.asset import Asset
+from domain.rating.rate import RatedLine
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.events import ChargeObserved, ChargeSettled, Reported
 
@@ -17,19 +18,19 @@ def fee_charged(
     wallet: Wallet,
     charge_id: str,
     event_id: str,
-    key: str,
+    line: RatedLine,
     asset: Asset,
-    units: int,
     occurred_at: datetime,
     at: datetime,
 ) -> None:
     """Charge a fee; what nothing covers becomes overage: whoever may refuse asked before."""
-    settlement = wallet.charge(asset, charge_id, key, units, occurred_at, at, delivered=True)
+    units = line.amount_units
+    settlement = wallet.charge(asset, charge_id, line.meter, units, occurred_at, at, delivered=True)
     reported = Reported(
         event_id=event_id,
         source=FEE_SOURCE,
-        meter=key,
-        quantity=None,
+        meter=line.meter,
+        quantity=line.quantity,
         subject=None,
         occurred_at=occurred_at,
         occurred_stated=False,
@@ -42,15 +43,16 @@ def fee_charged(
                 charge_id,
                 1,
                 at,
-                wallet.customer_id,
-                wallet.id,
-                reported,
-                asset.key,
-                units,
-                settlement.would_refuse,
-                settlement.balance_after_units,
-                None,
-                {},
+                customer_id=wallet.customer_id,
+                wallet_id=wallet.id,
+                reported=reported,
+                asset=asset.key,
+                amount_units=units,
+                would_refuse=settlement.would_refuse,
+                balance_after_units=settlement.balance_after_units,
+                hold_id=None,
+                private={},
+                lines=(line,),
             )
         )
         return
@@ -59,16 +61,18 @@ def fee_charged(
             charge_id,
             1,
             at,
-            wallet.customer_id,
-            wallet.id,
-            reported,
-            asset.key,
-            units,
-            settlement.allocations,
-            settlement.overage,
-            settlement.would_refuse,
-            settlement.balance_after_units,
-            None,
-            {},
+            customer_id=wallet.customer_id,
+            wallet_id=wallet.id,
+            reported=reported,
+            asset=asset.key,
+            amount_units=units,
+            allocations=settlement.allocations,
+            overage=settlement.overage,
+            would_refuse=settlement.would_refuse,
+            balance_after_units=settlement.balance_after_units,
+            hold_id=None,
+            private={},
+            budgets=settlement.budgets,
+            lines=(line,),
         )
     )

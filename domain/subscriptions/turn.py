@@ -15,6 +15,7 @@ from domain import identity
 from domain.grants.events import GrantIssued, GrantPlanRevoked, Origin
 from domain.money.asset import Asset
 from domain.money.currencies import EXPONENTS
+from domain.rating.rate import RatedLine
 from domain.subscriptions import allotments
 from domain.subscriptions.enrolment import (
     Enrolment,
@@ -113,7 +114,7 @@ class Turn:
     def collect(self, part: FeePart, units: int, until: datetime) -> FeeLine:
         """Charge a fee to the wallet, or leave it to be billed."""
         charge_id: str | None = None
-        plan = self.enrolment.plan
+        plan, agreed = self.enrolment.plan, self.enrolment.terms.overrides
         if plan.commitment is not None and plan.commitment.currency == part.asset:
             self.enrolment = replace(self.enrolment, fee_units=self.enrolment.fee_units + units)
         self.collected += 1
@@ -125,9 +126,20 @@ class Turn:
                 self.wallet,
                 charge_id,
                 event_id,
-                part.key,
+                RatedLine(
+                    product=plan.product_key,
+                    version=plan.version,
+                    price=part.key,
+                    overridden=any(each.key == part.key for each in agreed),
+                    meter=part.key,
+                    quantity=str(part.seats),
+                    amount_units=units,
+                    before="0",
+                    after=str(part.seats),
+                    starts_at=part.starts_at,
+                    ends_at=until,
+                ),
                 asset_named(part.asset, part.scale),
-                units,
                 self.due_at,
                 self.at,
             )
@@ -155,7 +167,7 @@ class Turn:
         if until < cycle.ends_at:
             left = length_between(until, cycle.ends_at)
             committed_units -= commitment.part(left, cycle.whole_length)
-        usage_units = self.wallet.usage_units(enrolment.subscription_id, commitment.currency)
+        usage_units = self._usage_units(cycle, commitment.currency)
         short_units = committed_units - usage_units - enrolment.fee_units
         if short_units <= 0:
             return ()
@@ -172,6 +184,22 @@ class Turn:
             charge_id=None,
         )
         return (self.collect(part, short_units, until),)
+
+    def _usage_units(self, cycle: Window, currency: str) -> int:
+        """Return what usage cost in a cycle, by each product that it was priced by."""
+        spans = self.enrolment.spans
+        ends = [span.starts_at for span in spans[1:]] + [self.due_at]
+        products = {
+            span.terms.product_key
+            for span, ends_at in zip(spans, ends, strict=True)
+            if ends_at > cycle.starts_at
+        }
+        return sum(
+            total.amount_units
+            for product in products
+            for total in self.wallet.totals.of_cycle(product, cycle.starts_at)
+            if total.asset == currency
+        )
 
     def running_ids(self) -> tuple[str, ...]:
         """Return the fees in advance that run on."""

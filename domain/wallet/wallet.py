@@ -536,7 +536,7 @@ class Wallet(Aggregate):
     @property
     def pricing(self) -> Sequence[PricingSubscription]:
         """Return the subscriptions by which usage is priced, the oldest first."""
-        return ()
+        return tuple(self.enrolments.values())
 
     def check_spendable(self, *, delivered: bool) -> None:
         """Raises InvalidState while the wallet is frozen and the work is not done yet."""
@@ -1153,12 +1153,6 @@ class Wallet(Aggregate):
     def unfreeze(self, at: datetime) -> None:
         if self.frozen:
             self.record(WalletUnfrozen(self.id, self.next_version(), at))
-
-    # Subscriptions
-
-    def usage_units(self, subscription_id: str, currency: str) -> int:  # noqa: ARG002
-        """Return what usage priced by a subscription cost in its running cycle."""
-        return 0
 
     # Writing
 

@@ -10,12 +10,14 @@ from anyio import to_thread
 
 from domain import identity
 from domain.catalog import price as catalog_price
+from domain.rating import quantity
 from domain.subscriptions import enrolment as ledger
 from domain.subscriptions.subscription import Subscription
+from domain.wallet.wallet import Wallet
 from interfaces.graphql.catalog import Price, Product, price_of, product_of
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.nodes import Node
-from interfaces.graphql.scalars import ExactDecimal
+from interfaces.graphql.scalars import ExactDecimal, exact
 
 
 @strawberry.enum
@@ -103,7 +105,8 @@ async def load_subscription(
     enrolment = wallet.enrolments.get(subscription_id) if wallet is not None else None
     if enrolment is None:
         return await _ended(context, found, replayed=replayed)
-    return await _known(context, found.customer_id, enrolment, replayed=replayed)
+    assert wallet is not None
+    return await _known(context, wallet, enrolment, replayed=replayed)
 
 
 async def load_subscriptions(
@@ -119,13 +122,14 @@ async def load_subscriptions(
 
 
 async def _known(
-    context: RequestContext, customer_id: str, enrolment: ledger.Enrolment, *, replayed: bool
+    context: RequestContext, wallet: Wallet, enrolment: ledger.Enrolment, *, replayed: bool
 ) -> CustomerSubscription:
     """Return a subscription as its wallet knows it, what has fallen due applied."""
+    totals = wallet.totals.of_cycle(enrolment.terms.product_key, enrolment.cycle_window.starts_at)
     terms, cycle, pending = enrolment.terms, enrolment.cycle_window, enrolment.pending
     return CustomerSubscription(
         id=strawberry.ID(enrolment.subscription_id),
-        customer_id=strawberry.ID(customer_id),
+        customer_id=strawberry.ID(wallet.customer_id),
         product=await _product(context, terms.product_key),
         version=terms.pinned,
         status=SubscriptionStatus(enrolment.status),
@@ -148,7 +152,14 @@ async def _known(
         collection=FeeCollection(enrolment.collection),
         overrides=_overrides(enrolment.subscription_id, terms.overrides),
         discount=_decimal(terms.discount),
-        usage=[],
+        usage=[
+            PriceUsage(
+                price_key=total.price,
+                quantity=exact(total.quantity, quantity.SCALE),
+                amount=exact(total.amount_units, await context.loaders.scale(total.asset)),
+            )
+            for total in totals
+        ],
         replayed=replayed,
     )
 
