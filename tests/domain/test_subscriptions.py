@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from domain.refusals import (
     SpendLimitReached,
 )
 from projections.unbilled import UnbilledModel
-from tests.books import Books, amount
+from tests.books import Books, amount, reloaded
 from tests.plans import Plans, flat, included, seat
 
 
@@ -919,3 +919,24 @@ def test_paused_at_once_it_keeps_its_cycle_to_show() -> None:
     plans.resume(pro)
     assert plans.fees() == ["10", "10"]
     assert plans.books.available() == "100"
+
+
+def test_a_snapshot_gives_the_wallet_back_with_its_subscriptions() -> None:
+    # given
+    plans = plans_at(2026, 1, 31)
+    plans.publish("pro", [flat("20"), seat("5", in_advance=False)], [included("9", rollover=True)])
+    plans.publish("other", [flat("3")])
+    pro = plans.subscribe("pro", quantity=3, overrides=(flat("12"),), discount="0.1")
+    over = plans.subscribe("other")
+    plans.books.later(days=40)
+    plans.run()
+    plans.change(pro, "pro", quantity=2, at_cycle_end=True)
+    plans.cancel(over, at_cycle_end=False)
+    # when
+    wallet = plans.books.wallet()
+    again = reloaded(wallet)
+    # then
+    assert again.state() == wallet.state()
+    assert again.due == wallet.due
+    later = plans.books.clock.at + timedelta(days=100)
+    assert again.as_of(later).state() == wallet.as_of(later).state()
