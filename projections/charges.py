@@ -107,7 +107,6 @@ def _opened(
 def _settle(state: State, position: int, tenant: str, event: ChargeSettled) -> None:
     charge = _opened(position, tenant, event, "SETTLED", event.amount_units)
     charge.overage = _length(event.overage)
-    assert charge.overage <= charge.amount, event.originator_id
     state[event.originator_id] = charge
 
 
