@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 from psycopg import Cursor
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composable, Identifier
@@ -18,7 +19,7 @@ from application.codec import EventCodec
 from application.storage import arrays
 from application.storage.database import Pool
 from application.storage.shard import FIRST_SHARD, Shard
-from application.storage.streams import StreamReader
+from application.storage.streams import RATED_TOPICS, StreamReader
 from application.work import AssetRegistry
 from domain import identity
 from domain.aggregate import Aggregate
@@ -31,7 +32,7 @@ from domain.invoicing.invoice import Invoice
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import NotFound
 from domain.subscriptions.subscription import Subscription
-from domain.tenancy.tenant import Tenant
+from domain.tenancy.tenant import FUTURE_SECONDS, Tenant
 from domain.usage.charge import HoldPointer, UsageCharge
 from domain.wallet.derived_budgets import BudgetPointer
 from domain.wallet.top_up import TopUp
@@ -75,6 +76,11 @@ class Reader:
         ).format(**names)
         self._used_assets = SQL(
             "SELECT DISTINCT asset FROM {schema}.accounts WHERE tenant = %s"
+        ).format(**names)
+        self._rated = SQL(
+            "SELECT DISTINCT originator_id::text FROM {schema}.events WHERE tenant = %s"
+            " AND topic = ANY(%s) AND recorded_at >= %s AND position(%s::bytea IN state) > 0"
+            " ORDER BY 1"
         ).format(**names)
         self._defined = SQL(
             "SELECT originator_id::text FROM {schema}.events"
@@ -161,6 +167,14 @@ class Reader:
 
     def top_ups(self, tenant_id: str, ids: Sequence[str]) -> dict[str, TopUp]:
         return self._many(TopUp, tenant_id, ids)
+
+    def rated_wallets(self, tenant_id: str, product: str, since: datetime) -> list[str]:
+        """Return the wallets whose usage since a time was priced by a product. Walks the log."""
+        named = msgspec.json.encode({"product": product})[1:-1]
+        before = since - timedelta(seconds=FUTURE_SECONDS)
+        with self._cursor(tenant_id) as cursor:
+            cursor.execute(self._rated, (tenant_id, list(RATED_TOPICS), before, named))
+            return [wallet_id for (wallet_id,) in cursor.fetchall()]
 
     def wallets(self, tenant_id: str, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
         """Return the wallets that exist, with what has fallen due by the tenant's time."""

@@ -135,6 +135,8 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     usage.ChargeCaptured,
     usage.AuthorizationReleased,
     usage.ChargeRefunded,
+    usage.ChargeWithdrawn,
+    usage.ChargeRerated,
     usage.HoldOpened,
     SellerSet,
     billing.BillingOpened,

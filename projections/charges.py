@@ -1,10 +1,11 @@
 """Read model `charges`: usage charges and authorisations, and the sums of their usage.
 
 Tables: charges, and those of usage_rollups. Events: ChargeSettled, ChargeObserved,
-ChargeCredited, ChargeAuthorized, ChargeCaptured, AuthorizationReleased, ChargeRefunded; the
-wallet's never. Units are the asset's smallest, of a cost its currency's. `position` is where
-the charge settled, so that a captured hold stands with its time; `forgiven` is what refunds
-took of overage still owed.
+ChargeCredited, ChargeAuthorized, ChargeCaptured, AuthorizationReleased, ChargeRefunded,
+ChargeWithdrawn, ChargeRerated; the wallet's never. Units are the asset's smallest, of a cost
+its currency's. `position` is where the charge settled, so that a captured hold stands with its
+time; `forgiven` is what refunds took of overage still owed; `refunded` counts what withdrawing
+and re-rating gave back, too.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from domain.usage.events import (
     AuthorizationReleased,
     ChargeAuthorized,
     ChargeCaptured,
+    ChargeCorrected,
     ChargeCredited,
     ChargeObserved,
     ChargeRefunded,
+    ChargeRerated,
     ChargeSettled,
+    ChargeWithdrawn,
     Reported,
 )
 from domain.wallet import overage
@@ -65,6 +69,7 @@ class ChargeRow:
     occurred_at: datetime
     recorded_at: datetime
     properties: Any
+    corrected: bool = False
 
 
 CHARGES = Table(
@@ -72,7 +77,7 @@ CHARGES = Table(
     ChargeRow,
     2,
     "uuid uuid bigint uuid uuid text text text text text text units units units units"
-    " decimal units text time time json",
+    " decimal units text time time json boolean",
 )
 
 
@@ -111,6 +116,7 @@ def _settle(state: State, position: int, tenant: str, event: ChargeSettled) -> N
 
 
 def _credit(state: State, position: int, tenant: str, event: ChargeCredited) -> None:
+    """A charge below zero; of an authorisation it is the capture."""
     charge = _opened(position, tenant, event, "SETTLED", -event.units)
     charge.forgiven = event.overage_units
     state[event.originator_id] = charge
@@ -159,6 +165,23 @@ def _refund(state: State, _position: int, _: str, event: ChargeRefunded) -> None
     charge.status = "REFUNDED" if charge.refunded == charge.amount else "PARTIALLY_REFUNDED"
 
 
+def _withdraw(state: State, position: int, tenant: str, event: ChargeWithdrawn) -> None:
+    charge = state[event.originator_id]
+    observed = charge.status == "OBSERVED"
+    _correct(state, position, tenant, event)
+    charge.status = "WITHDRAWN"
+    if observed:  # nobody had paid for it
+        charge.refunded = charge.amount
+
+
+def _correct(state: State, _position: int, _: str, event: ChargeCorrected) -> None:
+    charge = state[event.originator_id]
+    charge.corrected = True
+    charge.refunded += event.units
+    charge.forgiven += overage.length(event.forgiven)
+    charge.overage += _length(event.overage)
+
+
 def _length(incurred: Range | None) -> int:
     return incurred[1] - incurred[0] if incurred else 0
 
@@ -171,9 +194,17 @@ _FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
     ChargeCaptured: _capture,
     AuthorizationReleased: _release,
     ChargeRefunded: _refund,
+    ChargeWithdrawn: _withdraw,
+    ChargeRerated: _correct,
 }
 
-_LATER_EVENTS = (ChargeCaptured, AuthorizationReleased, ChargeRefunded)
+_LATER_EVENTS = (
+    ChargeCaptured,
+    ChargeCredited,
+    AuthorizationReleased,
+    ChargeRefunded,
+    ChargeCorrected,
+)
 
 
 class Charges(ReadModel[State]):

@@ -39,7 +39,15 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
     credits_of,
 )
-from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
+from domain.usage.events import (
+    ChargeCaptured,
+    ChargeCorrected,
+    ChargeCredited,
+    ChargeRefunded,
+    ChargeRerated,
+    ChargeSettled,
+    ChargeWithdrawn,
+)
 from projections.database import Connection
 from projections.log import Recorded
 from projections.read_model import ReadModel
@@ -140,11 +148,19 @@ def _of_plan(event: FeeEvent) -> Iterable[str]:
         yield from (grant_id for grant_id, _ in event.revoked)
 
 
+def _corrected(event: ChargeCorrected) -> Iterable[str]:
+    back, taken = event.returned, event.allocations
+    grants = [each for each, _ in (*back, *taken)]
+    return [event.originator_id, *grants, *(new_id for _, _, new_id in event.compensated)]
+
+
 OBLIGATIONS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     ChargeSettled: _allocated,
     ChargeCaptured: _allocated,
     ChargeRefunded: _returned,
     ChargeCredited: _returned,
+    ChargeWithdrawn: _corrected,
+    ChargeRerated: _corrected,
     GrantPaymentReceived: lambda event: (event.grant_id,),
     GrantRepaidOverage: _own,
     GrantExpired: _own,
@@ -161,6 +177,8 @@ WALLET_OF: tuple[type[Event], ...] = (
     ChargeCaptured,
     ChargeRefunded,
     ChargeCredited,
+    ChargeWithdrawn,
+    ChargeRerated,
     GrantRepaidOverage,
     *FEE_EVENTS,
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -23,10 +23,13 @@ from domain.revenue import charge_revenue
 from domain.usage.events import (
     ChargeAuthorized,
     ChargeCaptured,
+    ChargeCorrected,
     ChargeCredited,
     ChargeObserved,
     ChargeRefunded,
+    ChargeRerated,
     ChargeSettled,
+    ChargeWithdrawn,
     Reported,
 )
 from domain.wallet.events import Part, Range
@@ -308,7 +311,7 @@ def _capture(state: State, position: int, tenant: str, event: ChargeCaptured) ->
     _settle(state, charge)
 
 
-def _refund(state: State, _: int, tenant: str, event: ChargeRefunded) -> None:
+def _refund(state: State, _: int, tenant: str, event: ChargeRefunded | ChargeCorrected) -> None:
     rows = [row for row in state.lines[event.originator_id] if row.counted]
     revenue = _earned(state, [(grant_id, -units) for grant_id, units in event.from_allocations])
     for row in rows:
@@ -316,8 +319,15 @@ def _refund(state: State, _: int, tenant: str, event: ChargeRefunded) -> None:
             before, after = row.overage_refunded, row.overage_refunded + event.overage_units
             revenue[row.currency] -= part_of(row.overage_revenue, before, after, row.overage)
             row.overage_refunded = after
+    if isinstance(event, ChargeCorrected):
+        revenue.update(_earned(state, event.allocations))
+        if event.overage is not None and currency(event.asset):
+            revenue[event.asset] += event.overage[1] - event.overage[0]
     for name, units in revenue.items():
         of_currency = [row for row in rows if row.currency == name]
+        if not of_currency:
+            of_currency = [replace(rows[0], currency=name, revenue=0, cost=0)]
+            state.lines[event.originator_id] += of_currency
         shares = split(units, [row.amount for row in of_currency])
         for row, share in zip(of_currency, shares, strict=True):
             row.revenue += share
@@ -334,8 +344,10 @@ _FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
     ChargeAuthorized: _authorize,
     ChargeCaptured: _capture,
     ChargeRefunded: _refund,
+    ChargeWithdrawn: _refund,
+    ChargeRerated: _refund,
 }
-_LATER_EVENTS = (ChargeCaptured, ChargeRefunded)
+_LATER_EVENTS = (ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeCorrected)
 
 
 class Margins(ReadModel[State]):
@@ -385,6 +397,8 @@ def _burned(event: Event) -> Iterator[str]:
     """Yield the grants whose basis an event moves."""
     if isinstance(event, ChargeSettled | ChargeCaptured):
         yield from (grant_id for grant_id, _ in event.allocations)
+    elif isinstance(event, ChargeCorrected):
+        yield from (grant_id for grant_id, _ in (*event.from_allocations, *event.allocations))
     elif isinstance(event, ChargeRefunded | ChargeCredited):
         yield from (grant_id for grant_id, _ in event.from_allocations)
 
@@ -405,7 +419,7 @@ def _tasks(
                 customer_id = known[0].customer_id if known else customers[event.originator_id]
                 if event.reported.subject is not None:
                     yield tenant, customer_id, event.reported.subject
-            case ChargeRefunded():
+            case ChargeRefunded() | ChargeCorrected():
                 for row in lines.get(event.originator_id, ())[-1:]:
                     if row.subject != NONE:
                         yield tenant, row.customer_id, row.subject

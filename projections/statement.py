@@ -26,7 +26,14 @@ from typing import Any, ClassVar, Literal
 
 from domain.aggregate import Event
 from domain.identity import ADJUSTMENT_METER
-from domain.usage.events import ChargeAuthorized, ChargeCaptured, ChargeSettled
+from domain.usage.events import (
+    ChargeAuthorized,
+    ChargeCaptured,
+    ChargeCorrected,
+    ChargeRerated,
+    ChargeSettled,
+    ChargeWithdrawn,
+)
 from domain.wallet import overage
 from domain.wallet.events import (
     ChargeReversed,
@@ -334,6 +341,18 @@ def _charge(
     )  # fmt: skip
 
 
+def _correct(state: State, tenant: str, position: int, event: ChargeCorrected) -> None:
+    """What a correction takes; what it gives back is told by the wallet."""
+    owed = _length(event.overage)
+    taken = owed + sum(units for _, units in event.allocations)
+    if taken:
+        place = _Place(tenant, position, event.wallet_id, event.asset, event.timestamp)
+        _write(
+            state, place, "CHARGE", -taken, f"Usage of {event.meter}, corrected", owed=owed,
+            charge_id=event.originator_id,
+        )  # fmt: skip
+
+
 def _refund(state: State, tenant: str, position: int, event: ChargeReversed) -> None:
     _give_back(state, _place(tenant, position, event), event, "REFUND", "Charge refunded")
 
@@ -355,6 +374,8 @@ def _give_back(
             what = _USABLE if part.reopened.status == "ACTIVE" else _DEAD
             if what != state.state_of(part.grant_id):
                 _remember(state, place, part.grant_id, what)
+    if not event.forgiven and not event.returned:
+        return
     forgiven = overage.length(event.forgiven)
     returned = state.usable((part.grant_id, part.units) for part in event.returned)
     _write(
@@ -384,6 +405,8 @@ _FOLD: dict[type[Event], Callable[[State, str, int, Any], None]] = {
     ChargeSettled: _settle,
     ChargeAuthorized: _authorize,
     ChargeCaptured: _settle_hold,
+    ChargeWithdrawn: _correct,
+    ChargeRerated: _correct,
 }
 
 _SUBJECTS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
@@ -407,7 +430,7 @@ class Statement(ReadModel[State]):
         accounts: set[tuple[str, str]] = set()
         subjects: set[tuple[str, str]] = set()
         for _, tenant, event in batch:
-            if isinstance(event, ChargeSettled | ChargeAuthorized):
+            if isinstance(event, ChargeSettled | ChargeAuthorized | ChargeCorrected):
                 accounts.add((tenant, event.wallet_id))
             elif isinstance(event, ChargeCaptured):
                 subjects.add((tenant, event.originator_id))

@@ -42,7 +42,15 @@ from domain.revenue.accounting import FunctionalCurrencySet
 from domain.revenue.tenant_books import TenantBooks
 from domain.subscriptions.events import FEE_EVENTS
 from domain.tenancy.tenant import TenantConfigured, TenantOpened
-from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
+from domain.usage.events import (
+    ChargeCaptured,
+    ChargeCorrected,
+    ChargeCredited,
+    ChargeRefunded,
+    ChargeRerated,
+    ChargeSettled,
+    ChargeWithdrawn,
+)
 from projections.database import Connection
 from projections.log import Recorded
 from projections.read_model import ReadModel
@@ -78,6 +86,8 @@ _OF_WALLETS = (
     ChargeCaptured,
     ChargeRefunded,
     ChargeCredited,
+    ChargeWithdrawn,
+    ChargeRerated,
     GrantRepaidOverage,
     InvoiceIssued,
     InvoiceVoided,
@@ -97,6 +107,8 @@ class UnbilledModel(ReadModel[Unbilled]):
         ChargeCaptured,
         ChargeRefunded,
         ChargeCredited,
+        ChargeWithdrawn,
+        ChargeRerated,
         GrantIssued,
         GrantRepaidOverage,
         InvoiceIssued,
@@ -166,7 +178,7 @@ class UnbilledModel(ReadModel[Unbilled]):
         cuts: list[tuple[str, str, str, int, int]] = []
         for _, tenant, event in batch:
             ranges: Sequence[tuple[int, int]] = ()
-            if isinstance(event, ChargeRefunded | ChargeCredited):
+            if isinstance(event, ChargeRefunded | ChargeCredited | ChargeCorrected):
                 ranges = event.forgiven
             elif isinstance(event, GrantRepaidOverage):
                 ranges = event.ranges

@@ -23,6 +23,19 @@ class ChargeAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class RerateAnswer:
+    """charges: how many change. Units of `asset` of all that were asked for, or change; None
+    where there are none.
+    """
+
+    charges: int
+    before_units: int
+    after_units: int
+    asset: str | None
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
 class HoldAnswer:
     """`charge` carries the authorisation."""
 
@@ -152,6 +165,7 @@ WholeAnswer = (
 Answer = (
     ChargeAnswer
     | HoldAnswer
+    | RerateAnswer
     | GrantAnswer
     | WalletAnswer
     | CustomerAnswer

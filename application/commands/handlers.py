@@ -22,6 +22,7 @@ from application.commands import (
     invoices,
     refunds,
     requests,
+    reratings,
     spend_requests,
     stop_requests,
     subscriptions,
@@ -29,6 +30,7 @@ from application.commands import (
     top_up_requests,
     top_ups,
     usage,
+    withdrawals,
 )
 from application.commands import subscription_requests as plans
 from application.commands.answers import Answer
@@ -64,6 +66,8 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     requests.ExtendHold: holds.extend_hold,
     requests.ReleaseHold: holds.release_hold,
     requests.RefundCharge: refunds.refund_charge,
+    requests.WithdrawCharge: withdrawals.withdraw_charge,
+    requests.RerateWallet: reratings.rerate_wallet,
     invoice_requests.SetSeller: billing.set_seller,
     invoice_requests.SetBillingDetails: billing.set_billing_details,
     invoice_requests.SetPaymentTerms: billing.set_payment_terms,

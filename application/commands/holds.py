@@ -8,6 +8,14 @@ from typing import Any
 
 from application.commands.answers import ChargeAnswer, HoldAnswer, WalletAnswer
 from application.commands.costs import with_vendor_cost
+from application.commands.rated_usage import (
+    credited,
+    is_priced,
+    move_of,
+    note_sights,
+    rate_event,
+    usage_of,
+)
 from application.commands.requests import AuthorizeUsage, CaptureUsage, ExtendHold, ReleaseHold
 from application.commands.usage import settled
 from application.work import Work
@@ -15,6 +23,7 @@ from domain import identity
 from domain.claims import difference
 from domain.money.asset import Asset
 from domain.money.decimals import canonical
+from domain.rating.rate import Rated
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
 from domain.usage.charge import Authorization, HoldPointer, UsageCharge
 from domain.usage.events import (
@@ -31,23 +40,31 @@ from domain.wallet.wallet import Settlement, Wallet
 
 
 def authorize_usage(work: Work, command: AuthorizeUsage) -> HoldAnswer:
-    """Set an estimate aside for a usage event.
+    """Set an estimate aside for a usage event: a stated one, or what its quantity costs now.
 
-    Raises, first match wins: NotFound, IdempotencyConflict, InvalidState,
-    InsufficientFunds.
+    Raises, first match wins: NotFound, IdempotencyConflict, InvalidState, InvalidInput
+    (rating), SpendLimitReached, InsufficientFunds.
     """
-    assert command.amount is not None
-    assert command.asset is not None
-    asset = work.asset(command.asset)
+    stated = work.asset(command.asset) if command.asset is not None else None
     wallet = work.wallet(command.customer)
-    units = asset.units(command.amount, "amount")
+    stated_units = None
+    if stated is not None:
+        assert command.amount is not None
+        stated_units = stated.units(command.amount, "amount")
     charge_id = identity.charge_id(work.tenant_id, command.source, command.event_id)
     quantity = canonical(command.quantity) if command.quantity is not None else None
     charge = UsageCharge.fold(work.known(charge_id))
     if charge is not None:
-        _check_authorized_before(charge, wallet, asset, units, quantity, command)
+        _check_authorized_before(charge, wallet, stated, stated_units, quantity, command)
         return HoldAnswer(charge, replayed=True)
     at = wallet.time(work.now)
+    wallet.check_spendable(delivered=False)
+    if stated is not None and stated_units is not None:
+        asset, units = stated, stated_units
+    else:
+        usage = usage_of(command.meter, quantity, command.properties, at)
+        asset, rated = rate_event(work, wallet, usage)
+        units = max(rated.amount_units, 0)
     expires_at = at + timedelta(seconds=command.ttl_seconds)
     hold_id = identity.hold_id(work.tenant_id, charge_id)
     shadow = wallet.mode == "SHADOW"
@@ -91,6 +108,7 @@ def authorize_usage(work: Work, command: AuthorizeUsage) -> HoldAnswer:
         expires_at,
         balance_after_units,
         private,
+        stated is not None,
     )
     work.log.append(event)
     work.log.append(HoldOpened(hold_id, 1, at, charge_id, wallet.id, wallet.customer_id))
@@ -99,10 +117,10 @@ def authorize_usage(work: Work, command: AuthorizeUsage) -> HoldAnswer:
 
 def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
     """Settle a hold, or a part of it, at its true cost; after its lapse, from what is
-    available then.
+    available then. What was authorised by quantity, or says one now, is rated now.
 
     Raises, first match wins: NotFound, InvalidInput, IdempotencyConflict, InvalidState,
-    InsufficientFunds (the hold stands).
+    InvalidInput (rating), SpendLimitReached, InsufficientFunds (the hold stands).
     """
     wallet, charge, authorized = _hold(work, command.hold_id)
     own = command.event_id in (None, authorized.reported.event_id)
@@ -118,7 +136,7 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
     reported = _captured_report(authorized, command, own, at)
     properties = command.properties or authorized.private.get("properties")
     before = charge if own else work.stream(UsageCharge, target_id)
-    if before is not None and (not own or before.captured is not None):
+    if before is not None and (not own or before.was_captured):
         _check_captured_before(before, command, stated_units, reported, properties, own)
         return ChargeAnswer(before, replayed=True)
     reported = with_vendor_cost(work, reported, properties)
@@ -128,7 +146,18 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
     if hold is None and authorization.status != "LAPSED":
         raise _ended(authorization)
     held_units = hold.held_units if hold is not None else authorization.held_units
-    units = held_units if stated_units is None else stated_units
+    rated = _rated_capture(work, wallet, asset, authorized, command, reported, properties, at)
+    if rated is not None:
+        units = rated.amount_units
+    else:
+        units = held_units if stated_units is None else stated_units
+    private = {"properties": properties} if properties else {}
+    if units < 0 and rated is not None and wallet.mode != "SHADOW":
+        return _credited(
+            work, wallet, asset, charge, hold, rated, target_id, reported, private, command, at
+        )
+    move = move_of(work, wallet, rated, at) if rated is not None and rated.totals else None
+    lines = rated.lines if rated is not None else ()
     derived = work.derived_budgets(wallet, reported.subject)
     if hold is None:
         settlement = wallet.charge(
@@ -141,6 +170,7 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
             delivered=command.delivered,
             subject=reported.subject,
             derived=derived,
+            rated=move,
         )
     else:
         settlement = wallet.capture(
@@ -152,8 +182,10 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
             final=command.final,
             delivered=command.delivered,
             derived=derived,
+            rated=move,
         )
-    private = {"properties": properties} if properties else {}
+    if rated is not None:
+        note_sights(work, wallet, rated, target_id, at)
     if own:
         captured = ChargeCaptured(
             charge.id,
@@ -173,15 +205,103 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
             settlement.observed,
             private,
             settlement.budgets,
+            lines,
         )
         charge.record(captured)
         return ChargeAnswer(charge)
     event = settled(
-        wallet, target_id, reported, asset, units, settlement, authorized.hold_id, private, at
+        wallet,
+        target_id,
+        reported,
+        asset,
+        units,
+        settlement,
+        authorized.hold_id,
+        private,
+        at,
+        lines,
     )
     work.log.append(event)
     if hold is not None:
         _draw(charge, hold, settlement, target_id, units, command.final, at)
+    return ChargeAnswer(UsageCharge.begin(event))
+
+
+def _rated_capture(
+    work: Work,
+    wallet: Wallet,
+    asset: Asset,
+    authorized: ChargeAuthorized,
+    command: CaptureUsage,
+    reported: Reported,
+    properties: Any,
+    at: datetime,
+) -> Rated | None:
+    """Return what a capture costs that says no amount; None where no price is asked: the hold
+    was stated, and neither a quantity is said now nor has its meter a price.
+    """
+    if command.amount is not None:
+        return None
+    usage = usage_of(reported.meter, reported.quantity, properties, at)
+    if authorized.stated and (
+        (command.quantity is None and command.properties is None)
+        or not is_priced(work, wallet, usage)
+    ):
+        return None
+    wallet.check_spendable(
+        delivered=command.delivered or wallet.holds.get(authorized.hold_id) is not None
+    )
+    priced, rated = rate_event(work, wallet, usage)
+    if priced.key != asset.key:
+        raise InvalidInput(
+            field="amount",
+            reason=f"{reported.meter} now costs {priced.key}, but {asset.key} is held: say the"
+            " amount, or release the hold and report the usage",
+        )
+    return rated
+
+
+def _credited(
+    work: Work,
+    wallet: Wallet,
+    asset: Asset,
+    charge: UsageCharge,
+    hold: OpenHold | None,
+    rated: Rated,
+    target_id: str,
+    reported: Reported,
+    private: dict[str, Any],
+    command: CaptureUsage,
+    at: datetime,
+) -> ChargeAnswer:
+    """Settle a capture below zero: nothing is taken of the hold, and who paid gets back."""
+    own = target_id == charge.id
+    hold_id = hold.hold_id if hold is not None and not own else None
+    settlement = None
+    if hold is not None:
+        settlement = wallet.capture(
+            asset, hold, target_id, 0, at, final=command.final, delivered=True
+        )
+    event = credited(
+        work,
+        wallet,
+        asset,
+        rated,
+        target_id,
+        reported,
+        private,
+        at,
+        dry=False,
+        version=charge.version + 1 if own else 1,
+        hold_id=hold_id,
+    )
+    note_sights(work, wallet, rated, target_id, at)
+    if own:
+        charge.record(event)
+        return ChargeAnswer(charge)
+    work.log.append(event)
+    if hold is not None and settlement is not None:
+        _draw(charge, hold, settlement, target_id, 0, command.final, at)
     return ChargeAnswer(UsageCharge.begin(event))
 
 
@@ -291,8 +411,8 @@ def _draw(
 def _check_authorized_before(
     charge: UsageCharge,
     wallet: Wallet,
-    asset: Asset,
-    units: int,
+    asset: Asset | None,
+    units: int | None,
     quantity: str | None,
     command: AuthorizeUsage,
 ) -> None:
@@ -303,8 +423,8 @@ def _check_authorized_before(
         before = {
             "customerId": authorized.customer_id,
             "meter": reported.meter,
-            "amount": authorized.units,
-            "asset": authorized.asset,
+            "amount": authorized.units if authorized.stated else None,
+            "asset": authorized.asset if authorized.stated else None,
             "quantity": reported.quantity,
             "properties": authorized.private.get("properties"),
             "subject": reported.subject,
@@ -314,7 +434,7 @@ def _check_authorized_before(
             "customerId": wallet.customer_id,
             "meter": command.meter,
             "amount": units,
-            "asset": asset.key,
+            "asset": asset.key if asset is not None else None,
             "quantity": quantity,
             "properties": command.properties or None,
             "subject": command.subject,
@@ -336,11 +456,12 @@ def _check_captured_before(
     key = command.event_id or before.reported.event_id
     if not own and (before.hold_id != command.hold_id.lower() or before.authorized is not None):
         raise IdempotencyConflict(key=key, field="eventId")
+    stated = not before.lines
     units = stated_units
-    if units is None:
+    if units is None and stated:
         units = before.captured.held_units if before.captured else before.amount_units
     content = {
-        "amount": before.amount_units,
+        "amount": before.amount_units if stated else None,
         "quantity": before.reported.quantity,
         "properties": before.private.get("properties"),
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from application.commands.returns import compensate_grant, returns_of
+from application.commands.returns import Returns, compensate_grant, returns_of
 from application.work import Work
 from domain.money.asset import LARGEST_WHOLE_AMOUNT, Asset
 from domain.rating.price_list import PriceLists
@@ -17,6 +17,7 @@ from domain.refusals import InvalidInput
 from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.events import ChargeCredited, Reported
 from domain.wallet import overage
+from domain.wallet.events import GrantReturn
 from domain.wallet.payers import Share, share_out
 from domain.wallet.totals import RatedMove
 from domain.wallet.usage_credit import credit_usage
@@ -83,13 +84,17 @@ def rate_event(work: Work, wallet: Wallet, usage: Usage) -> tuple[Asset, Rated]:
     return asset, rated
 
 
+def is_priced(work: Work, wallet: Wallet, usage: Usage) -> bool:
+    """Whether an event is rated unless it says its amount."""
+    if not work.catalog.meters_of(usage.event_type):
+        return False
+    terms, lists = pricing_of(work, wallet, usage.occurred_at)
+    return bool(terms) and has_price(usage, terms, lists)
+
+
 def check_unpriced(work: Work, wallet: Wallet, usage: Usage) -> None:
     """Refuse an amount that is stated of usage which has a price. Raises InvalidInput."""
-    catalog = work.catalog
-    if not catalog.meters_of(usage.event_type):
-        return
-    terms, lists = pricing_of(work, wallet, usage.occurred_at)
-    if terms and has_price(usage, terms, lists):
+    if is_priced(work, wallet, usage):
         raise InvalidInput(
             field="amount", reason=f"meter {usage.event_type} has a price: leave the amount out"
         )
@@ -144,11 +149,25 @@ def credited(
     at: datetime,
     *,
     dry: bool,
+    version: int = 1,
+    hold_id: str | None = None,
 ) -> ChargeCredited:
-    """Settle a charge below zero: give back to those who paid; return its one event."""
+    """Settle a charge below zero: give back to those who paid; return its event. version: of
+    that; dry: what grants would get is only counted.
+    """
     account = wallet.accounts[asset.key]
     shared = share_out(shares_of(rated), wallet.totals.payers, account.unbilled())
-    returns = returns_of(work, wallet, asset.key, charge_id, shared.returned, True, at)
+    returns = Returns()
+    compensated_units = 0
+    if dry:
+        for grant_id, units in shared.returned:
+            grant = account.grants.get(grant_id)
+            if grant is not None and grant.status == "ACTIVE":
+                returns.returned.append(GrantReturn(grant_id, units, None))
+            else:
+                compensated_units += units
+    else:
+        returns = returns_of(work, wallet, asset.key, charge_id, shared.returned, True, at)
     derived = work.derived_budgets(wallet, reported.subject, dry=dry)
 
     # Nothing may fail from here on.
@@ -173,7 +192,7 @@ def credited(
     )
     return ChargeCredited(
         charge_id,
-        1,
+        version,
         at,
         wallet.customer_id,
         wallet.id,
@@ -184,8 +203,8 @@ def credited(
         shared.forgiven,
         shared.returned,
         compensated,
-        account.available_units(at),
-        None,
+        account.available_units(at) + compensated_units,
+        hold_id,
         private,
         counted,
         rated.lines,

@@ -83,7 +83,7 @@ def give_back(
     Raises as refund_charge, before its first event.
     """
     units, parts = _parts(charge, asset, stated_units)
-    forgiven, repaid = _overage(work, wallet, charge, parts)
+    forgiven, repaid = overage_back(work, wallet, charge, parts)
     returned = merged(repaid, parts.allocations)
     returns = returns_of(work, wallet, charge.asset, charge.id, returned, compensate, at)
 
@@ -126,7 +126,7 @@ def _parts(charge: UsageCharge, asset: Asset, stated_units: int | None) -> tuple
         raise InvalidInput(field="amount", reason=f"at most {left} {asset.key} remain") from None
 
 
-def _overage(
+def overage_back(
     work: Work, wallet: Wallet, charge: UsageCharge, parts: RefundParts
 ) -> tuple[tuple[Range, ...], tuple[Part, ...]]:
     """Return what of the overage is still owed, and the grants that repaid the rest."""

@@ -336,9 +336,8 @@ class AuthorizeUsage:
     def check(self) -> None:
         checks.usage(self.event_id, self.source, self.customer, self.meter, self.subject)
         checks.stated_amount(self.amount, self.asset)
-        if self.amount is None:
-            raise InvalidInput(field="amount", reason=f"meter {self.meter} has no price: say it")
-        checks.positive(self.amount, "amount")
+        if self.amount is not None:
+            checks.positive(self.amount, "amount")
         checks.between(self.ttl_seconds, 1, LONGEST_TTL_SECONDS, "ttlSeconds")
         if self.quantity is not None:
             checks.not_negative(self.quantity, "quantity")
@@ -410,6 +409,43 @@ class RefundCharge:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawCharge:
+    """It never happened."""
+
+    charge_id: str
+    reason: str
+
+    def check(self) -> None:
+        checks.identifier(self.charge_id, "chargeId")
+        checks.free_text(self.reason, "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class RerateWallet:
+    """Rate the charges of one wallet by a product anew; `dry`: only say what would change.
+
+    occurred_from <= t < occurred_to. meter: a meter's key or an event type; None for all.
+    """
+
+    wallet_id: str
+    product: str
+    version: int
+    occurred_from: datetime
+    occurred_to: datetime
+    reason: str
+    meter: str | None = None
+    dry: bool = True
+
+    def check(self) -> None:
+        checks.identifier(self.product, "productKey")
+        checks.between(self.version, 1, 1_000_000, "version")
+        checks.optional_identifier(self.meter, "meter")
+        checks.free_text(self.reason, "reason")
+        if self.occurred_to <= self.occurred_from:
+            raise InvalidInput(field="occurredTo", reason="must be after occurredFrom")
+
+
+@dataclass(frozen=True, slots=True)
 class AdvanceClock:
     to: datetime
 
@@ -471,6 +507,8 @@ Command = (
     | ExtendHold
     | ReleaseHold
     | RefundCharge
+    | WithdrawCharge
+    | RerateWallet
     | AdvanceClock
     | ConfigureTenant
     | RunDueWork

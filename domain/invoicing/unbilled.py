@@ -32,7 +32,13 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
     credits_of,
 )
-from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
+from domain.usage.events import (
+    ChargeCaptured,
+    ChargeCorrected,
+    ChargeCredited,
+    ChargeRefunded,
+    ChargeSettled,
+)
 from domain.wallet import overage
 from domain.wallet.events import Range
 
@@ -146,7 +152,7 @@ class Unbilled:
 
     # Charges
 
-    def settle(self, place: Place, event: ChargeSettled | ChargeCaptured) -> None:
+    def settle(self, place: Place, event: ChargeSettled | ChargeCaptured | ChargeCorrected) -> None:
         """Add what of a charge no grant covers, or a credit line does."""
         if isinstance(event, ChargeCaptured) and event.observed:
             return
@@ -175,7 +181,9 @@ class Unbilled:
         if drawn:
             self._move(place, line, drawn, price)
 
-    def refund(self, place: Place, event: ChargeRefunded | ChargeCredited) -> None:
+    def refund(
+        self, place: Place, event: ChargeRefunded | ChargeCredited | ChargeCorrected
+    ) -> None:
         """Take off what a refund forgives, and what it gives back to a credit line."""
         self._give_back(place, event.wallet_id, event.asset, event.forgiven)
         drawn = sum(units for grant_id, units in event.returned if grant_id in self.credit_lines)
@@ -345,6 +353,9 @@ def fold(state: Unbilled, position: int, tenant: str, event: Event) -> None:
             state.charge_fees(place, event)
         case ChargeRefunded() | ChargeCredited():
             state.refund(place, event)
+        case ChargeCorrected():
+            state.refund(place, event)
+            state.settle(place, event)
         case GrantRepaidOverage():
             state.repay(place, event)
         case GrantIssued():

@@ -14,15 +14,22 @@ from domain.revenue.obligation import Obligation, recognise, withdraw
 from domain.revenue.tenant_books import TenantBooks
 from domain.revenue.unbilled import Segment, UnbilledWallet
 from domain.subscriptions.events import FEE_SOURCE
-from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
+from domain.usage.events import (
+    ChargeCaptured,
+    ChargeCorrected,
+    ChargeCredited,
+    ChargeRefunded,
+    ChargeSettled,
+)
 
 _NOT_USAGE = ("FORFEITURE", "CORRECTION")
 
-GivesBack = ChargeRefunded | ChargeCredited
+GivesBack = ChargeRefunded | ChargeCredited | ChargeCorrected
 """A charge given back, or one that is below zero itself: the same facts, the same entries."""
+Takes = ChargeSettled | ChargeCaptured | ChargeCorrected
 
 
-def settle(books: Books, place: Place, event: ChargeSettled | ChargeCaptured) -> None:
+def settle(books: Books, place: Place, event: Takes) -> None:
     """Recognise a charge: an entry a grant that paid, and one for what none covered."""
     if isinstance(event, ChargeCaptured) and event.observed:
         return
@@ -45,10 +52,16 @@ def settle(books: Books, place: Place, event: ChargeSettled | ChargeCaptured) ->
         _incur(books, place, event, wallet, event.overage, occurred)
 
 
+def correct(books: Books, place: Place, event: ChargeCorrected) -> None:
+    """Give back what a charge took too much, or recognise what it took too little."""
+    refund(books, place, event)
+    settle(books, place, event)
+
+
 def _burn(
     books: Books,
     place: Place,
-    event: ChargeSettled | ChargeCaptured,
+    event: Takes,
     o: Obligation,
     units: int,
     occurred: date,
@@ -84,7 +97,7 @@ def _burn(
 def _draw(
     books: Books,
     place: Place,
-    event: ChargeSettled | ChargeCaptured,
+    event: Takes,
     o: Obligation,
     units: int,
     occurred: date,
@@ -100,7 +113,7 @@ def _draw(
 def _incur(
     books: Books,
     place: Place,
-    event: ChargeSettled | ChargeCaptured,
+    event: Takes,
     wallet: UnbilledWallet,
     incurred: tuple[int, int],
     occurred: date,
@@ -118,7 +131,7 @@ def _incur(
 def _post_overage(
     books: Books,
     place: Place,
-    event: ChargeSettled | ChargeCaptured,
+    event: Takes,
     tenant: TenantBooks,
     customer_id: str,
     currency: str,
@@ -140,7 +153,7 @@ def refund(books: Books, place: Place, event: GivesBack) -> None:
     was recorded; overage that is still owed leaves what is unbilled.
     """
     fee = books.obligations.get(event.originator_id)
-    if fee is not None and isinstance(event, ChargeRefunded):
+    if fee is not None and isinstance(event, ChargeRefunded | ChargeCorrected):
         plan_facts.give_back(books, place, event, fee)
         _compensate_all(books, place, event)
         return
@@ -233,7 +246,7 @@ def _note_activity(wallet: UnbilledWallet, asset: str, day: date) -> None:
         wallet.last_charge[asset] = text
 
 
-def _reason(event: ChargeSettled | ChargeCaptured) -> str | None:
+def _reason(event: Takes) -> str | None:
     """Return why a back office debited an account; None for usage."""
     if event.reported.meter != ADJUSTMENT_METER:
         return None

@@ -41,7 +41,14 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
 )
 from domain.tenancy.tenant import TenantConfigured, TenantOpened
-from domain.usage.events import ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeSettled
+from domain.usage.events import (
+    ChargeCaptured,
+    ChargeCredited,
+    ChargeRefunded,
+    ChargeRerated,
+    ChargeSettled,
+    ChargeWithdrawn,
+)
 
 
 def _open_tenant(books: Books, place: Place, _: TenantOpened) -> None:
@@ -92,6 +99,8 @@ FOLD: dict[type[Event], Callable[[Books, Place, Any], None]] = {
     PlanChanged: plan_facts.tell,
     SubscriptionCanceled: plan_facts.tell,
     ChargeCredited: charge_facts.refund,
+    ChargeWithdrawn: charge_facts.correct,
+    ChargeRerated: charge_facts.correct,
     InvoiceIssued: invoice_facts.issue,
     InvoicePaid: invoice_facts.pay,
     InvoiceCredited: invoice_facts.credit,

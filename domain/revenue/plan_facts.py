@@ -35,7 +35,7 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
     credits_of,
 )
-from domain.usage.events import ChargeRefunded, ChargeSettled
+from domain.usage.events import ChargeCorrected, ChargeRefunded, ChargeSettled
 
 _MOMENT = timedelta(microseconds=1)
 _PRICE_SCALE = 18
@@ -68,7 +68,9 @@ def charge(books: Books, place: Place, event: ChargeSettled) -> None:
         _bill(books, place, event, "plan_fee", fee, change, day)
 
 
-def give_back(books: Books, place: Place, event: ChargeRefunded, fee: Obligation) -> None:
+def give_back(
+    books: Books, place: Place, event: ChargeRefunded | ChargeCorrected, fee: Obligation
+) -> None:
     """A fee, or a part of it, goes back to the grants that paid."""
     tenant = books.tenant(place.tenant)
     wallet = books.wallet(place, event.wallet_id, event.customer_id)

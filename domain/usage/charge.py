@@ -12,12 +12,14 @@ from domain.refusals import InvalidState
 from domain.usage.events import (
     ChargeAuthorized,
     ChargeCaptured,
+    ChargeCorrected,
     ChargeCredited,
     ChargeObserved,
     ChargeRefunded,
     ChargeSettled,
     Reported,
 )
+from domain.wallet.burndown import merged
 from domain.wallet.events import Part, Range
 
 ChargeStatus = Literal[
@@ -72,7 +74,9 @@ class RefundParts:
 
 class UsageCharge(Aggregate):
     """Units of `asset`, below zero of a charge that credits. refunded_parts: what of each
-    grant's part was given back. lines: how the amount came about; none if it was stated.
+    grant's part was given back. lines: how the amount came about, none if it was stated;
+    current_lines: since it was last rated anew. corrected_units: what withdrawing and
+    re-rating gave back in all; taken: what re-rating took of grants.
     """
 
     TOPIC = "charge"
@@ -97,6 +101,10 @@ class UsageCharge(Aggregate):
     private: dict[str, Any]
     budgets: tuple[str, ...]
     lines: tuple[RatedLine, ...]
+    current_lines: tuple[RatedLine, ...]
+    corrected_units: int
+    taken: tuple[Part, ...]
+    credited: bool
     _forgiven_units: int
 
     # Folding
@@ -111,17 +119,25 @@ class UsageCharge(Aggregate):
             self.budgets = event.budgets
         self.would_refuse = event.would_refuse
         self.hold_id = event.hold_id
-        self.lines = event.lines
+        self.lines = self.current_lines = event.lines
 
     def credit(self, event: ChargeCredited) -> None:
+        """A charge below zero; after an authorisation it is the capture of the hold."""
+        hold = self.authorization if event.originator_version > 1 else None
+        authorized = self.authorized if hold is not None else None
         self._open(event)
+        if hold is not None:
+            hold.status = "CAPTURED"
+            hold.pinned = {}
+            self.authorization, self.authorized = hold, authorized
+            self.credited = True
         self.status = "SETTLED"
         self.amount_units = -event.units
         self.allocations = tuple((grant, -units) for grant, units in event.from_allocations)
         self._forgiven_units = event.overage_units
         self.hold_id = event.hold_id
         self.budgets = event.budgets
-        self.lines = event.lines
+        self.lines = self.current_lines = event.lines
 
     def authorize(self, event: ChargeAuthorized) -> None:
         self._open(event)
@@ -159,7 +175,7 @@ class UsageCharge(Aggregate):
         self.settled_at = event.timestamp
         self.private = event.private
         self.budgets = event.budgets
-        self.lines = event.lines
+        self.lines = self.current_lines = event.lines
 
     def give_back(self, event: ChargeRefunded) -> None:
         self.refunded_units += event.units
@@ -169,6 +185,14 @@ class UsageCharge(Aggregate):
         self.status = (
             "REFUNDED" if self.refunded_units == self.amount_units else "PARTIALLY_REFUNDED"
         )
+
+    def correct(self, event: ChargeCorrected) -> None:
+        self.corrected_units += event.units
+        self.overage_refunded_units += event.overage_units
+        for grant_id, units in event.from_allocations:
+            self.refunded_parts[grant_id] = self.refunded_parts.get(grant_id, 0) + units
+        self.taken += event.allocations
+        self.current_lines = event.lines
 
     def _open(
         self, event: ChargeSettled | ChargeObserved | ChargeAuthorized | ChargeCredited
@@ -191,10 +215,18 @@ class UsageCharge(Aggregate):
         self.settled_at = event.timestamp
         self.private = event.private
         self.budgets = ()
-        self.lines = ()
+        self.lines = self.current_lines = ()
+        self.corrected_units = 0
+        self.taken = ()
+        self.credited = False
         self._forgiven_units = 0
 
     # Deciding
+
+    @property
+    def was_captured(self) -> bool:
+        """Whether the hold of this charge's own event was settled as this charge."""
+        return self.captured is not None or self.credited
 
     @property
     def overage_units(self) -> int:
@@ -204,7 +236,20 @@ class UsageCharge(Aggregate):
     @property
     def net_units(self) -> int:
         """Return the amount less all that was given back."""
-        return self.amount_units - self.refunded_units
+        return self.amount_units - self.refunded_units - self.corrected_units
+
+    @property
+    def paid_parts(self) -> tuple[Part, ...]:
+        """Return what grants have paid in all, the newest last."""
+        return (*self.allocations, *self.taken)
+
+    @property
+    def returnable_units(self) -> int:
+        """Return the most that its own grants and overage can get back."""
+        owed_units = max(self.overage_units - self.overage_refunded_units, 0)
+        paid = merged(self.paid_parts)
+        back = (units - self.refunded_parts.get(grant_id, 0) for grant_id, units in paid)
+        return owed_units + sum(units for units in back if units > 0)
 
     def refund_parts(self, amount_units: int | None) -> tuple[int, RefundParts]:
         """Return the units to refund (default: all that remain) and where they come from.
@@ -221,11 +266,15 @@ class UsageCharge(Aggregate):
             raise InvalidState(
                 state=self.status, reason=f"charge {self.id} has given back: nothing to refund"
             )
-        remaining_units = self.amount_units - self.refunded_units
+        remaining_units = min(self.net_units, self.returnable_units)
         units = remaining_units if amount_units is None else amount_units
         if not 0 < units <= remaining_units:
             raise BeyondRefundable(remaining_units)
-        owed_units = self.overage_units - self.overage_refunded_units
+        return units, self.parts_back(units)
+
+    def parts_back(self, units: int) -> RefundParts:
+        """Return where units that go back come from; at most `returnable_units`."""
+        owed_units = max(self.overage_units - self.overage_refunded_units, 0)
         from_overage_units = min(owed_units, units)
         overage: Range | None = None
         if from_overage_units:
@@ -234,13 +283,13 @@ class UsageCharge(Aggregate):
             overage = (end - from_overage_units, end)
         left_units = units - from_overage_units
         parts: list[Part] = []
-        for grant_id, paid_units in reversed(self.allocations):
+        for grant_id, paid_units in reversed(merged(self.paid_parts)):
             part = min(paid_units - self.refunded_parts.get(grant_id, 0), left_units)
-            if part:
+            if part > 0:
                 parts.append((grant_id, part))
                 left_units -= part
         assert left_units == 0
-        return units, RefundParts(overage, tuple(parts))
+        return RefundParts(overage, tuple(parts))
 
 
 class BeyondRefundable(Exception):

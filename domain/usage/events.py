@@ -148,7 +148,10 @@ class ChargeCredited(ChargeEvent):
 
 @dataclass(frozen=True)
 class ChargeAuthorized(ChargeEvent):
-    """An estimate is held for a usage event whose cost is not known yet."""
+    """An estimate is held for a usage event whose cost is not known yet.
+
+    stated: whether the client said the amount; else it was rated, and is again when captured.
+    """
 
     TOPIC: ClassVar[str] = "charge.authorized"
     customer_id: str
@@ -163,6 +166,7 @@ class ChargeAuthorized(ChargeEvent):
     expires_at: datetime
     balance_after_units: int
     private: dict[str, Any]
+    stated: bool = True
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.authorize(self)
@@ -274,6 +278,61 @@ class ChargeRefunded(ChargeEvent):
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.give_back(self)
+
+
+@dataclass(frozen=True)
+class ChargeCorrected(ChargeEvent):
+    """Base of what makes a settled charge come to something else. Its amount stays the fact.
+
+    units: what goes back; below zero: what is taken. Going back as in a refund: of overage
+    `overage_units`, of which `forgiven` were still owed; from_allocations: of grants that
+    paid, also for other charges of the cycle. Taken: `allocations`, `overage`. lines: how the
+    charge comes about now.
+    """
+
+    customer_id: str
+    wallet_id: str
+    reported: Reported
+    asset: str
+    units: int
+    overage_units: int
+    forgiven: tuple[Range, ...]
+    from_allocations: tuple[Part, ...]
+    returned: tuple[Part, ...]
+    compensated: tuple[tuple[str, int, str], ...]
+    allocations: tuple[Part, ...]
+    overage: Range | None
+    lines: tuple[RatedLine, ...]
+    private: dict[str, Any]
+
+    @property
+    def meter(self) -> str:
+        return self.reported.meter
+
+    @property
+    def occurred_at(self) -> datetime:
+        return self.reported.occurred_at
+
+
+@dataclass(frozen=True)
+class ChargeWithdrawn(ChargeCorrected):
+    """It never happened: what the rest of its cycle then costs less goes back."""
+
+    TOPIC: ClassVar[str] = "charge.withdrawn"
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.correct(self)
+        aggregate.status = "WITHDRAWN"
+
+
+@dataclass(frozen=True)
+class ChargeRerated(ChargeCorrected):
+    """It was rated anew, with its cycle."""
+
+    TOPIC: ClassVar[str] = "charge.rerated"
+
+    def apply(self, aggregate: UsageCharge) -> None:
+        aggregate.correct(self)
 
 
 @dataclass(frozen=True)

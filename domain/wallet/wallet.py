@@ -534,7 +534,7 @@ class Wallet(Aggregate):
     # Usage
 
     @property
-    def pricing(self) -> Sequence[PricingSubscription]:
+    def pricing(self) -> Iterable[PricingSubscription]:
         """Return the subscriptions by which usage is priced, the oldest first."""
         return tuple(self.enrolments.values())
 
@@ -590,7 +590,7 @@ class Wallet(Aggregate):
         if account is None:
             account = self._account(asset, at)
         if mode == "SHADOW":
-            moved = self._moved(rated)
+            moved = self._moved(account, rated)
             self._tell(account, charge_id, units, (), None, True, at, counts, moved)
             if limits is not None:
                 limits.tell_crossed()
@@ -598,9 +598,8 @@ class Wallet(Aggregate):
         burned, uncovered_units = burn_down(account.payers(meter), units, occurred_at, at)
         incurred = _incurred(account, uncovered_units)
         grants = [account.grants[grant_id] for grant_id, _ in burned]
-        owed = account.unbilled() if rated is not None and rated.shares else ()
         account.debit(burned, incurred)
-        moved = self._moved(rated, owed, burned, incurred)
+        moved = self._moved(account, rated, burned, incurred)
         self._tell(account, charge_id, units, burned, incurred, False, at, counts, moved)
         self._tell_exhausted(grants, at)
         if incurred is not None:
@@ -613,20 +612,19 @@ class Wallet(Aggregate):
 
     def _moved(
         self,
+        account: Account,
         rated: RatedMove | None,
-        owed: Sequence[Range] = (),
         burned: tuple[Part, ...] = (),
         incurred: Range | None = None,
     ) -> TotalsMoved | None:
-        """Fold the totals that a charge moves at once; return what its event says of them."""
+        """Return what a charge's event says of totals."""
         if rated is None:
             return None
         paid: tuple[PaidFor, ...] = ()
         if rated.shares and self.mode != "SHADOW":
+            owed = account.unbilled()
             paid = share_out(rated.shares, self.totals.payers, owed, burned, incurred).paid
-        moved = TotalsMoved(rated.totals, paid, rated.closed_before)
-        self.totals.move(moved)
-        return moved
+        return TotalsMoved(rated.totals, paid, rated.closed_before)
 
     def reverse(
         self,
@@ -638,10 +636,12 @@ class Wallet(Aggregate):
         at: datetime,
         *,
         budgets: tuple[BudgetCount, ...] = (),
+        rated: TotalsMoved | None = None,
     ) -> None:
         """Give back what a refund returns. What may not stay is taken off by the caller.
 
-        budgets: how far what they have spent falls (`Budgets.lowered`).
+        budgets: how far what they have spent falls (`Budgets.lowered`). rated: what of
+        totals it changes.
         """
         lowered = [self.budgets.by_id[budget_id] for budget_id, _ in budgets]
         before = self.budgets.marks(lowered, at)
@@ -656,6 +656,7 @@ class Wallet(Aggregate):
                 forgiven,
                 tuple(returned),
                 budgets,
+                rated,
             )
         )
         for budget, was, now in zip(lowered, before, self.budgets.marks(lowered, at), strict=True):
@@ -784,8 +785,9 @@ class Wallet(Aggregate):
         final: bool,
         delivered: bool,
         derived: Sequence[DerivedBudget] = (),
+        rated: RatedMove | None = None,
     ) -> Settlement:
-        """Settle a live hold, or a part of it, at its true cost.
+        """Settle a live hold, or a part of it, at its true cost. rated: the totals it moves.
 
         What the capture takes beyond the hold comes from what is available, then from
         overage where that is allowed or the work `delivered`. Raises, first match wins:
@@ -841,6 +843,7 @@ class Wallet(Aggregate):
             released = tuple((grant_id, part) for grant_id, part in kept.items() if part)
             released_units = hold.held_units - burned_pinned_units
             uncovered_released_units = uncovered_units
+        moved = self._moved(account, rated, merged(burned_pinned, burned), incurred)
         touched = [account.grants[g] for g, _ in merged(burned_pinned, burned, released)]
         self.record(
             HoldCaptured(
@@ -860,6 +863,7 @@ class Wallet(Aggregate):
                 final,
                 observed,
                 counts,
+                moved,
             )
         )
         self._tell_exhausted(touched, at)
@@ -1245,6 +1249,7 @@ class Wallet(Aggregate):
         for budget_id, change in counts:
             tally.budgets[budget_id] = tally.budgets.get(budget_id, 0) + change
         if moved is not None:
+            self.totals.move(moved)
             if tally.moved is None:
                 tally.moved = MovedTotals()
             tally.moved.add(moved)

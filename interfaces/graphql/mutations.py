@@ -13,6 +13,7 @@ from domain.refusals import InvalidInput
 from interfaces.graphql.catalog_fields import CatalogMutations
 from interfaces.graphql.commands import perform, perform_each, submit
 from interfaces.graphql.context import Info
+from interfaces.graphql.correction_fields import CorrectionMutations
 from interfaces.graphql.cost_fields import CostMutations
 from interfaces.graphql.customer_mutations import CustomerMutations
 from interfaces.graphql.customer_subscription_fields import SubscriptionMutations
@@ -61,6 +62,7 @@ LARGEST_BATCH = 1_000
 class Mutation(
     CatalogMutations,
     CostMutations,
+    CorrectionMutations,
     CustomerMutations,
     SpendMutations,
     TopUpMutations,

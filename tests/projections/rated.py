@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from application.commands.answers import ChargeAnswer
 from application.commands.catalog_requests import (
     DefineMeter,
     DraftProductVersion,
@@ -9,7 +12,13 @@ from application.commands.catalog_requests import (
     PublishProductVersion,
     SetDefaultProduct,
 )
-from application.commands.requests import RecordUsage, SetExchangeRate, VoidGrant
+from application.commands.requests import (
+    RecordUsage,
+    RerateWallet,
+    SetExchangeRate,
+    VoidGrant,
+    WithdrawCharge,
+)
 from domain.catalog.meter import Aggregation
 from domain.catalog.price import PriceModel
 from tests.projections.shop import Shop
@@ -37,10 +46,35 @@ def tell_rated(shop: Shop) -> None:
     level(shop, customer, 80)
     level(shop, customer, 0)
     shadow = shop.customer("SHADOW")
-    level(shop, shadow, 5)
+    seen = level(shop, shadow, 5)
     level(shop, shadow, 2)
+    shop.do(WithdrawCharge(seen, "a test"))
+    corrected(shop)
 
 
-def level(shop: Shop, customer: str, n: int) -> None:
+def corrected(shop: Shop) -> None:
+    """Charges that are withdrawn, and rated anew both ways, by grants and by overage."""
+    customer = shop.customer("HYBRID")
+    shop.grant(customer, "30", "PAID")
+    first = level(shop, customer, 10)
+    shop.wait(minutes=1)
+    level(shop, customer, 40)
+    shop.do(WithdrawCharge(first, "it never happened"))
+    since, until = shop.clock.at - timedelta(hours=1), shop.clock.at + timedelta(hours=1)
+    for number, unit_price in ((2, "3"), (3, "0.5")):
+        price = PriceSaid("level", PriceModel.UNIT, "CREDIT", "level", unit_price=unit_price)
+        shop.wait(minutes=1)
+        shop.do(DraftProductVersion("gauges", (price,)), PublishProductVersion("gauges", number))
+        wallet = shop.wallet(customer)
+        anew = RerateWallet(wallet, "gauges", number, since, until, "typed wrong", dry=False)
+        shop.do(anew)
+
+
+def level(shop: Shop, customer: str, n: int) -> str:
+    """Report a level; return the charge's id."""
     event = shop.key("event")
-    shop.do(RecordUsage(event, customer, "level", properties={"n": n}, subject="agent:gauge"))
+    answer = shop.do(
+        RecordUsage(event, customer, "level", properties={"n": n}, subject="agent:gauge")
+    )
+    assert isinstance(answer, ChargeAnswer)
+    return answer.charge.id

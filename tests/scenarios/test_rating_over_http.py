@@ -323,3 +323,89 @@ def test_bad_numbers_and_prices_are_named(shop: Client) -> None:
     assert (stated["code"], stated["field"]) == ("INVALID_INPUT", "amount")
     unknown = use(shop, "a", "other", "1")
     assert (unknown["code"], unknown["field"]) == ("INVALID_INPUT", "amount")
+
+
+WITHDRAW = (
+    REFUSED
+    + """
+mutation ($id: ID!) {
+  answer: withdrawCharge(chargeId: $id, reason: "a test") {
+    __typename ...RefusedInDetail ... on UsageCharge { status amount net replayed }
+  }
+}
+"""
+)
+RERATE = """
+mutation ($version: Int!, $preview: Boolean!, $customer: ID) {
+  answer: rerateCharges(
+    productKey: "api", version: $version, customerId: $customer, reason: "typed wrong"
+    occurredFrom: "2026-01-01T00:00:00Z", occurredTo: "2026-02-01T00:00:00Z", preview: $preview
+  ) {
+    ... on Rerating { charges before after asset applied }
+    ... on Problem { code message } ... on InvalidInput { field } ... on NotFound { what key }
+  }
+}
+"""
+
+
+def test_r15_withdrawal(shop: Client) -> None:
+    # given
+    meter(shop, "tokens")
+    publish(shop, tiered("GRADUATED"))
+    first = use(shop, "a", "tokens", "600")
+    use(shop, "b", "tokens", "600")
+    # when
+    withdrawn = shop.answer(WITHDRAW, id=first["id"])
+    # then
+    told = {"status": "WITHDRAWN", "amount": "60", "net": "4"}
+    assert withdrawn == {"__typename": "UsageCharge", **told, "replayed": False}
+    assert shop.account(asset="USD")["available"] == "100000"
+    assert amounts(use(shop, "c", "tokens", "300")) == ["30"]
+    assert shop.answer(WITHDRAW, id=first["id"])["replayed"]
+
+
+def test_r16_wrong_price(shop: Client) -> None:
+    # given
+    meter(shop, "tokens")
+    unit = {"key": "tokens", "meter": "tokens", "model": "UNIT", "unitPrice": "3.00"}
+    publish(shop, unit)
+    charge = use(shop, "a", "tokens", "10000", subject="agent")
+    assert charge["amount"] == "30000"
+    shop.advance("2026-01-11T00:00:00Z")
+    publish(shop, unit | {"per": "1000000"})
+    told = {"charges": 1, "before": "30000", "after": "0.03", "asset": "USD"}
+    # when
+    preview = shop.answer(RERATE, version=2, preview=True)
+    assert preview == {**told, "applied": False}
+    assert shop.account(asset="USD")["available"] == "70060"
+    applied = shop.answer(RERATE, version=2, preview=False, customer="ext:acme")
+    # then
+    assert applied == {**told, "applied": True}
+    assert shop.account(asset="USD")["available"] == "100059.97"
+    shown = shop.ask('{ charge(eventId: "a") { amount net status } }')["charge"]
+    assert shown == {"amount": "30000", "net": "0.03", "status": "SETTLED"}
+    again = shop.answer(RERATE, version=2, preview=False)
+    assert (again["charges"], again["before"], again["after"]) == (0, "0.03", "0.03")
+    unknown = shop.answer(RERATE, version=9, preview=True)
+    assert (unknown["code"], unknown["what"]) == ("NOT_FOUND", "product version")
+
+
+def test_a_hold_by_quantity(shop: Client) -> None:
+    # given
+    meter(shop, "tokens")
+    publish(shop, tiered("GRADUATED"))
+    hold = shop.ask(
+        """mutation { answer: authorizeUsage(input: {
+          eventId: "a", customerId: "ext:acme", meter: "tokens", quantity: "1000"
+        }) { ... on Hold { id amount } } }"""
+    )["answer"]
+    assert hold["amount"] == "100"
+    use(shop, "b", "tokens", "600")
+    # when
+    captured = shop.ask(
+        """mutation ($hold: ID!) { answer: captureUsage(holdId: $hold) {
+          ... on UsageCharge { amount lines { quantity amount } } } }""",
+        hold=hold["id"],
+    )["answer"]
+    # then
+    assert captured == {"amount": "88", "lines": [{"quantity": "1000", "amount": "88"}]}

@@ -1,0 +1,220 @@
+"""Withdrawing a charge: it never happened, so the rest of its cycle costs what it costs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
+
+from application.commands.answers import ChargeAnswer
+from application.commands.corrections import Correction, charges_since, correct
+from application.commands.rated_usage import WalletStanding, usage_of
+from application.commands.requests import WithdrawCharge
+from application.work import Work
+from domain.catalog.meter import Aggregation, Meter
+from domain.rating.price_list import ListedPrice, PriceLists
+from domain.rating.pricing import PricingTerms, terms_at
+from domain.rating.quantity import distinct_value, quantity_of
+from domain.rating.rate import RatedLine, Usage, rate
+from domain.rating.replay import Replay
+from domain.rating.running_total import RunningTotal, TotalKey
+from domain.refusals import InvalidState
+from domain.subscriptions.cycles import Cycle
+from domain.usage.charge import UsageCharge
+from domain.usage.events import ChargeWithdrawn
+from domain.usage.payments import key_of
+from domain.wallet.wallet import Wallet
+
+WITHDRAWABLE = ("SETTLED", "OBSERVED", "PARTIALLY_REFUNDED", "REFUNDED")
+
+
+def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
+    """Take a charge out of its cycle, and give back what the rest then costs less.
+
+    Raises, first match wins: NotFound, InvalidState (never settled, or its overage is on an
+    invoice).
+    """
+    charge = work.required(UsageCharge, command.charge_id, "charge")
+    wallet = work.wallet_by_id(charge.wallet_id)
+    charge = work.required(UsageCharge, charge.id, "charge")
+    if charge.status == "WITHDRAWN":
+        return ChargeAnswer(charge, replayed=True)
+    if charge.status not in WITHDRAWABLE:
+        raise InvalidState(
+            state=charge.status,
+            reason=f"charge {charge.id} is {charge.status}: nothing to withdraw",
+        )
+    cycle = _Cycle(work, wallet, charge)
+    back_units = 0
+    line_units: list[tuple[TotalKey, int]] = []
+    totals: list[RunningTotal] = []
+    for line in charge.current_lines:
+        key = key_of(line)
+        if key is None:
+            continue
+        before = cycle.total(line, key)
+        after = cycle.without(line, key, before)
+        totals.append(after)
+        line_units.append((key, before.amount_units - after.amount_units))
+        back_units += before.amount_units - after.amount_units
+    if not charge.lines:
+        back_units = charge.net_units
+    elif back_units > 0:
+        back_units = max(back_units - charge.refunded_units, 0)
+    correction = Correction(back_units, tuple(line_units), tuple(totals), ())
+    correct(work, wallet, charge, correction, ChargeWithdrawn, command.reason, cycle.charges)
+    cycle.forget_values()
+    return ChargeAnswer(charge)
+
+
+class _Cycle:
+    """The cycles that a charge moved, without it."""
+
+    def __init__(self, work: Work, wallet: Wallet, charge: UsageCharge) -> None:
+        self._work = work
+        self._wallet = wallet
+        self._charge = charge
+        self._charges: list[UsageCharge] | None = None
+        self._forgotten: list[tuple[TotalKey, str]] = []
+        reported = charge.reported
+        self._usage = usage_of_charge(charge)
+        self._lists: PriceLists = work.batch.price_lists(work.tenant_id)
+        self._terms = terms_at(
+            wallet.pricing, self._lists.catalog, wallet.timezone, reported.occurred_at
+        )
+
+    def charges(self) -> Sequence[UsageCharge]:
+        """Return all charges since the first of these cycles began; read once."""
+        if self._charges is None:
+            starts = [line.starts_at for line in self._charge.lines if line.starts_at is not None]
+            self._charges = charges_since(self._work, self._wallet, min(starts)) if starts else []
+        return self._charges
+
+    def total(self, line: RatedLine, key: TotalKey) -> RunningTotal:
+        assert line.ends_at is not None
+        kept = WalletStanding(self._work, self._wallet).total(key, line.ends_at)
+        if kept is not None:
+            return kept
+        return RunningTotal(*key, line.ends_at, self._charge.asset, quantity_of(line.after))
+
+    def without(self, line: RatedLine, key: TotalKey, before: RunningTotal) -> RunningTotal:
+        """Return the total of a line's price as it is without this charge."""
+        listed = listed_for(line, self._terms, self._lists, self._usage.occurred_at)
+        meter = self._lists.catalog.meters[line.meter]
+        after = self._moved_back(line, key, meter, listed, before)
+        if not self._others_count(after, meter):
+            return replace(after, amount_units=0, exact=None, latest_at=None)
+        units = _fall(line, listed, before, after)
+        return replace(after, amount_units=max(before.amount_units - units, 0))
+
+    def _others_count(self, after: RunningTotal, meter: Meter) -> bool:
+        """Whether anything is left in the cycle; of totals at zero only the log can tell."""
+        return after.quantity != 0 or meter.aggregation == Aggregation.LATEST
+
+    def _moved_back(
+        self,
+        line: RatedLine,
+        key: TotalKey,
+        meter: Meter,
+        listed: ListedPrice | None,
+        before: RunningTotal,
+    ) -> RunningTotal:
+        with_free = listed is not None and listed.cost.table is not None and listed.cost.free
+        if meter.aggregation in (Aggregation.SUM, Aggregation.COUNT) and not with_free:
+            quantity = quantity_of(line.quantity)
+            exact = before.exact
+            table = listed.cost.table if listed is not None else None
+            if exact is not None and listed is not None and table is not None:
+                unit_price = table.unit_price(self._usage.properties) * listed.cost.unit_factor
+                rest = Fraction(*exact) - quantity * unit_price
+                exact = (rest.numerator, rest.denominator)
+            return replace(before, quantity=before.quantity - quantity, exact=exact)
+        if meter.aggregation == Aggregation.UNIQUE and not with_free:
+            return self._without_value(key, meter, before)
+        return self._replayed(key, before)
+
+    def _without_value(self, key: TotalKey, meter: Meter, before: RunningTotal) -> RunningTotal:
+        """UNIQUE counts a value as long as any other charge of the cycle brought it."""
+        value = distinct_value(meter, self._usage.properties)
+        for other in self._others(key):
+            if distinct_value(meter, usage_of_charge(other).properties) == value:
+                return before
+        self._forgotten.append((key, value))
+        return replace(before, quantity=before.quantity - quantity_of("1"))
+
+    def _replayed(self, key: TotalKey, before: RunningTotal) -> RunningTotal:
+        """Rate the other charges of the cycle anew, in log order, each by its own version."""
+        replay = Replay()
+        for other in self._others(key):
+            line = next(each for each in other.current_lines if key_of(each) == key)
+            usage = usage_of_charge(other)
+            terms = own_terms(line, self._terms)
+            rated = rate(usage, [terms], self._lists, replay)
+            if rated is not None:
+                replay.add(rated)
+        rest = replay.totals.get(key)
+        if rest is None:
+            return replace(before, quantity=0, exact=None, latest_at=None)
+        return replace(before, quantity=rest.quantity, exact=rest.exact, latest_at=rest.latest_at)
+
+    def _others(self, key: TotalKey) -> list[UsageCharge]:
+        return [
+            other
+            for other in self.charges()
+            if other.id != self._charge.id
+            and other.status != "WITHDRAWN"
+            and any(key_of(line) == key for line in other.current_lines)
+        ]
+
+    def forget_values(self) -> None:
+        """Let the values that nothing brought any more count as new again."""
+        work = self._work
+        for key, value in self._forgotten:
+            at = self._wallet.time(work.now)
+            event = work.batch.sightings.forget_value(
+                work.tenant_id, self._wallet.id, key, value, self._charge.id, at
+            )
+            work.log.append(event)
+
+
+def listed_for(
+    line: RatedLine, terms: Sequence[PricingTerms], lists: PriceLists, at: datetime
+) -> ListedPrice | None:
+    """Return the price by which a line was rated; None if it is not known any more."""
+    prices = lists.of(own_terms(line, terms), at).get(line.meter, ())
+    return next((listed for listed in prices if listed.price.key == line.price), None)
+
+
+def own_terms(line: RatedLine, terms: Sequence[PricingTerms]) -> PricingTerms:
+    """Return terms that price as a line says, with what was agreed with the customer."""
+    assert line.product is not None
+    assert line.starts_at is not None
+    assert line.ends_at is not None
+    cycle = Cycle(0, line.starts_at, line.ends_at)
+    for each in terms:
+        if each.product == line.product:
+            return replace(each, version=line.version, cycle=cycle)
+    return PricingTerms(line.product, line.version, cycle)
+
+
+def _fall(
+    line: RatedLine, listed: ListedPrice | None, before: RunningTotal, after: RunningTotal
+) -> int:
+    """Return how much less a cycle costs without a line. What its event added alone (a fee, a
+    minimum, a percentage) goes with it.
+    """
+    if listed is None or listed.cost.per_event:
+        return line.amount_units
+    cost = listed.cost
+    if cost.table is not None:
+        return cost.rounded(*(before.exact or (0, 1))) - cost.rounded(*(after.exact or (0, 1)))
+    own = cost.cost(quantity_of(line.after)) - cost.cost(quantity_of(line.before))
+    alone = line.amount_units - own if line.amount_units >= 0 else 0
+    return cost.cost(before.quantity) - cost.cost(after.quantity) + alone
+
+
+def usage_of_charge(charge: UsageCharge) -> Usage:
+    reported = charge.reported
+    properties = charge.private.get("properties")
+    return usage_of(reported.meter, reported.quantity, properties, reported.occurred_at)

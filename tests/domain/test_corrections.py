@@ -1,0 +1,394 @@
+"""Withdrawing and re-rating charges, and holds by quantity: R15, R16."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from application.commands.answers import RerateAnswer
+from application.commands.requests import (
+    AuthorizeUsage,
+    CaptureUsage,
+    Money,
+    RecordUsage,
+    RerateWallet,
+    SetWalletMode,
+    WithdrawCharge,
+)
+from application.commands.spend_requests import SetBudget
+from domain.money.decimals import decimal_of
+from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
+from domain.usage.charge import UsageCharge
+from tests.books import Books, reloaded
+from tests.catalogue import R1_TIERS, RowSaid, TierSaid, amounts, meter, publish, said_price, use
+
+JANUARY, FEBRUARY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def books() -> Books:
+    return funded()
+
+
+def funded() -> Books:
+    """acme has 50 000 USD, bought; usage is priced from January on."""
+    books = Books()
+    books.at(2026, 1, 1)
+    books.customer()
+    books.grant("bought", "50000", asset="USD", paid=Money("50000", "USD"))
+    return books
+
+
+def graduated(books: Books) -> None:
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "GRADUATED", tiers=R1_TIERS))
+
+
+def withdraw(books: Books, charge: UsageCharge) -> UsageCharge:
+    withdrawn: UsageCharge = books.do(WithdrawCharge(charge.id, "test")).charge
+    return withdrawn
+
+
+def rerate(books: Books, version: int, **terms: Any) -> RerateAnswer:
+    terms = {"occurred_from": JANUARY, "occurred_to": FEBRUARY, "reason": "typed wrong", **terms}
+    answer: RerateAnswer = books.do(RerateWallet(books.wallet().id, "api", version, **terms))
+    return answer
+
+
+def of(answer: RerateAnswer) -> tuple[int, str, str]:
+    before = decimal_of(answer.before_units, answer.scale)
+    return answer.charges, before, decimal_of(answer.after_units, answer.scale)
+
+
+def burned(books: Books) -> str:
+    account = books.account("USD")
+    return decimal_of(account.burned_units, 9)
+
+
+def total(books: Books) -> str:
+    (found,) = books.wallet().totals.by_key.values()
+    return f"{decimal_of(found.quantity, 18)}: {decimal_of(found.amount_units, 9)}"
+
+
+def net(books: Books, charge: UsageCharge) -> str:
+    again = UsageCharge.fold(books.log.stream(charge.id))
+    assert again is not None
+    return decimal_of(again.net_units, 9)
+
+
+def check_reloads(books: Books) -> None:
+    folded = books.wallet()
+    assert reloaded(folded).state() == folded.state()
+    kept = books.cache.get(folded.id)
+    assert kept is not None
+    assert kept.state() == folded.state()
+
+
+def test_r15_a_refund_leaves_the_total(books: Books) -> None:
+    # given
+    graduated(books)
+    first, _ = use(books, "a", "tokens", "600"), use(books, "b", "tokens", "600")
+    # when
+    books.refund(first, "r")
+    # then
+    assert burned(books) == "56"
+    assert amounts(use(books, "c", "tokens", "300")) == ["24"]
+
+
+def test_r15_a_withdrawal_lowers_it(books: Books) -> None:
+    # given
+    graduated(books)
+    first, second = use(books, "a", "tokens", "600"), use(books, "b", "tokens", "600")
+    # when
+    withdrawn = withdraw(books, first)
+    # then
+    assert burned(books) == "60"
+    assert (withdrawn.status, net(books, first), net(books, second)) == ("WITHDRAWN", "4", "56")
+    assert amounts(withdrawn) == ["60"]
+    assert amounts(use(books, "c", "tokens", "300")) == ["30"]
+    check_reloads(books)
+
+
+def test_withdrawing_again_answers_the_same(books: Books) -> None:
+    # given
+    graduated(books)
+    charge = use(books, "a", "tokens", "600")
+    withdraw(books, charge)
+    rows = len(books.log.rows)
+    # when
+    again = books.do(WithdrawCharge(charge.id, "once more"))
+    # then
+    assert again.replayed
+    assert len(books.log.rows) == rows
+    with pytest.raises(InvalidState):
+        books.refund(charge, "r")
+
+
+def test_withdrawing_may_give_back_more_than_the_charge_took(books: Books) -> None:
+    # given prices that rise
+    meter(books, "tokens")
+    tiers = (TierSaid("0.05", "1000"), TierSaid("0.10"))
+    rising = said_price("tokens", "GRADUATED", tiers=tiers)
+    publish(books, "api", rising)
+    first = use(books, "a", "tokens", "1000")
+    use(books, "b", "tokens", "1000")
+    assert burned(books) == "150"
+    # when
+    withdraw(books, first)
+    # then
+    assert burned(books) == "50"
+    assert net(books, first) == "-50"
+    check_reloads(books)
+
+
+def test_withdrawing_may_burn(books: Books) -> None:
+    # given a volume tier that the charge had reached
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    use(books, "a", "tokens", "990")
+    credit = use(books, "b", "tokens", "20")
+    assert burned(books) == "80.8"
+    # when
+    withdraw(books, credit)
+    # then
+    assert burned(books) == "99"
+    assert total(books) == "990: 99"
+    assert amounts(use(books, "c", "tokens", "20")) == ["-18.2"]
+    check_reloads(books)
+
+
+def test_a_stated_charge_is_withdrawn_whole(books: Books) -> None:
+    # given
+    charge = use(books, "a", "other", amount="7", asset="USD")
+    # when
+    withdraw(books, charge)
+    # then
+    assert (burned(books), net(books, charge)) == ("0", "0")
+
+
+@pytest.mark.parametrize(
+    "aggregation, values, withdrawn, rest, then",
+    [
+        ("MAX", [3, 5, 4], 1, "40", (6, "20")),
+        ("MAX", [3, 5, 4], 2, "50", (6, "10")),
+        ("LATEST", [3, 5, 4], 2, "50", (6, "10")),
+        ("LATEST", [3, 5, 4], 1, "40", (6, "20")),
+        ("UNIQUE", ["u", "v", "u"], 0, "20", ("u", "0")),
+        ("UNIQUE", ["u", "v", "u"], 1, "10", ("v", "10")),
+    ],
+)
+def test_withdrawing_a_value(
+    aggregation: str, values: list[Any], withdrawn: int, rest: str, then: tuple[Any, str]
+) -> None:
+    # given
+    books = funded()
+    meter(books, "m", aggregation, property="v")
+    publish(books, "api", said_price("m", "UNIT", unit_price="10"))
+    charges = []
+    for number, value in enumerate(values):
+        books.later(minutes=1)
+        charges.append(use(books, f"e{number}", "m", properties={"v": value}))
+    # when
+    withdraw(books, charges[withdrawn])
+    # then
+    assert burned(books) == rest
+    books.later(minutes=1)
+    assert amounts(use(books, "next", "m", properties={"v": then[0]})) == [then[1]]
+    check_reloads(books)
+
+
+def test_withdrawing_from_a_table_with_a_free_allowance(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    rows = (RowSaid({"model": "a"}, "1"), RowSaid({"model": "b"}, "10"))
+    table = said_price("tokens", "UNIT", dimensions=("model",), rows=rows, free="10")
+    publish(books, "api", table)
+    first = use(books, "a", "tokens", "10", properties={"model": "a"})
+    second = use(books, "b", "tokens", "10", properties={"model": "b"})
+    assert amounts(first, second) == ["0", "100"]
+    # when: then the second would have been free
+    withdraw(books, first)
+    # then
+    assert burned(books) == "0"
+    assert total(books) == "10: 0"
+
+
+def test_r16_a_wrong_price(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    books.do(SetBudget("ext:acme", "agent", "USD", "50000", "MONTH"))
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="3.00"))
+    right = said_price("tokens", "UNIT", unit_price="3.00", per="1000000")
+    charge = use(books, "a", "tokens", "10000", subject="agent")
+    books.later(minutes=1)
+    publish(books, "api", right)
+    # when
+    preview = rerate(books, 2)
+    assert of(preview) == (1, "30000", "0.03")
+    assert burned(books) == "30000"
+    applied = rerate(books, 2, dry=False)
+    # then
+    assert of(applied) == of(preview)
+    assert (burned(books), net(books, charge)) == ("0.03", "0.03")
+    (budget,) = books.wallet().budgets.by_id.values()
+    assert decimal_of(budget.spent_units, 9) == "0.03"
+    assert total(books) == "10000: 0.03"
+    rows = len(books.log.rows)
+    assert of(rerate(books, 2, dry=False)) == (0, "0.03", "0.03")
+    assert len(books.log.rows) == rows
+    check_reloads(books)
+
+
+def test_rerating_upwards_burns_and_what_nothing_covers_is_overage(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="1"))
+    charge = use(books, "a", "tokens", "100")
+    books.later(minutes=1)
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="600"))
+    # when
+    assert of(rerate(books, 2, dry=False)) == (1, "100", "60000")
+    # then
+    account = books.account("USD")
+    assert (decimal_of(account.owed_units, 9), burned(books)) == ("10000", "50000")
+    assert net(books, charge) == "60000"
+    assert of(rerate(books, 2, dry=False)) == (0, "60000", "60000")
+    check_reloads(books)
+
+
+def test_refunded_and_withdrawn_parts_stay_out(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="2"))
+    half, gone, whole = [use(books, each, "tokens", "100") for each in "abc"]
+    books.refund(half, "r", "100")
+    withdraw(books, gone)
+    books.later(minutes=1)
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="1"))
+    # when
+    rerate(books, 2, dry=False)
+    # then
+    assert [net(books, each) for each in (half, gone, whole)] == ["50", "0", "100"]
+    assert burned(books) == "150"
+    assert of(rerate(books, 2, dry=False))[0] == 0
+
+
+def test_what_a_version_needs_and_a_charge_lacks_is_named(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="2"))
+    use(books, "a", "tokens", "100")
+    books.later(minutes=1)
+    rows = (RowSaid({"model": "opus"}, "1"),)
+    publish(books, "api", said_price("tokens", "UNIT", dimensions=("model",), rows=rows))
+    # then
+    with pytest.raises(InvalidInput, match=r"charge .* needs it") as refused:
+        rerate(books, 2)
+    assert refused.value.field == "properties.model"
+
+
+def test_in_shadow_only_totals_are_corrected(books: Books) -> None:
+    # given
+    graduated(books)
+    books.do(SetWalletMode("ext:acme", "SHADOW"))
+    first, _ = use(books, "a", "tokens", "600"), use(books, "b", "tokens", "600")
+    # when
+    withdraw(books, first)
+    # then
+    assert (burned(books), total(books)) == ("0", "600: 60")
+
+
+# Holds by quantity
+
+
+def authorize(books: Books, event_id: str, quantity: str, **said: Any) -> Any:
+    return books.do(AuthorizeUsage(event_id, "ext:acme", "tokens", quantity=quantity, **said))
+
+
+def held(books: Books) -> str:
+    return decimal_of(books.account("USD").held_units, 9)
+
+
+def test_a_hold_by_quantity_is_rated_when_it_is_captured(books: Books) -> None:
+    # given
+    graduated(books)
+    hold = authorize(books, "a", "1000").charge.hold_id
+    assert held(books) == "100"
+    # when the total moves meanwhile
+    use(books, "b", "tokens", "600")
+    charge = books.do(CaptureUsage(hold)).charge
+    # then
+    assert amounts(charge) == ["88"]
+    assert held(books) == "0"
+    assert total(books) == "1600: 148"
+    assert books.do(CaptureUsage(hold)).replayed
+    with pytest.raises(IdempotencyConflict, match="quantity"):
+        books.do(CaptureUsage(hold, quantity="5"))
+    assert authorize(books, "a", "1000").replayed
+    check_reloads(books)
+
+
+def test_the_quantity_of_a_capture_replaces_the_holds(books: Books) -> None:
+    # given
+    graduated(books)
+    hold = authorize(books, "a", "1000").charge.hold_id
+    # then
+    assert amounts(books.do(CaptureUsage(hold, quantity="10")).charge) == ["1"]
+    assert total(books) == "10: 1"
+
+
+def test_a_capture_by_amount_moves_no_total(books: Books) -> None:
+    # given
+    graduated(books)
+    hold = authorize(books, "a", "1000").charge.hold_id
+    # when
+    charge = books.capture(hold, "7")
+    # then
+    assert (amounts(charge), charge.lines) == (["7"], ())
+    assert books.wallet().totals.by_key == {}
+
+
+def test_partial_captures_by_quantity(books: Books) -> None:
+    # given
+    graduated(books)
+    hold = authorize(books, "a", "2000").charge.hold_id
+    assert held(books) == "180"
+    # when
+    first = books.do(CaptureUsage(hold, quantity="600", event_id="x", final=False)).charge
+    second = books.do(CaptureUsage(hold, quantity="600", event_id="y")).charge
+    # then
+    assert amounts(first, second) == ["60", "56"]
+    assert held(books) == "0"
+
+
+def test_a_capture_below_zero_gives_the_hold_and_the_difference_back(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    use(books, "a", "tokens", "980")
+    hold = authorize(books, "b", "10").charge.hold_id
+    assert held(books) == "1"
+    # when
+    charge = books.do(CaptureUsage(hold, quantity="30")).charge
+    # then
+    assert amounts(charge) == ["-17.2"]
+    assert (burned(books), held(books)) == ("80.8", "0")
+    assert books.do(CaptureUsage(hold, quantity="30")).replayed
+    check_reloads(books)
+
+
+def test_checking_records_nothing(books: Books) -> None:
+    # given
+    meter(books, "users", "UNIQUE", property="user")
+    publish(books, "api", said_price("users", "UNIT", unit_price="2"))
+    rows = len(books.log.rows)
+    # when
+    checked = [
+        books.do(RecordUsage("a", "ext:acme", "users", properties={"user": "u"}, dry=True)).charge
+        for _ in range(2)
+    ]
+    # then
+    assert amounts(*checked) == ["2", "2"]
+    assert len(books.log.rows) == rows
