@@ -1,4 +1,6 @@
-"""Due work: what time does to wallets, written by a runner; the same as lazily."""
+"""Due work: what time does to wallets and books, written by a runner; to wallets the same
+as lazily.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
+from application.accounting_days import AccountingDays
 from application.caller import Caller
 from application.commands.answers import Answer, DueWorkAnswer
 from application.commands.requests import AdvanceClock, Command, RunDueWork
@@ -60,6 +63,7 @@ class DueWork:
         self._stops = stops
         self._told: set[tuple[str, TellStop]] = set()
         self._payments = payments
+        self._days = AccountingDays(ledger, reader)
         ledger.on_clock_advance = self.advance
 
     def advance(self, caller: Caller, command: AdvanceClock) -> None:
@@ -73,12 +77,19 @@ class DueWork:
             raise NotASandbox(tenant.key)
         if command.to <= tenant.clock_at:
             return
+        for day, its_end in self._days.over(tenant, command.to):
+            # What a month's end posts depends on what has lapsed by then.
+            self._advance_wallets(caller, its_end)
+            self._days.end(caller, day, at_their_ends=True)
+        self._advance_wallets(caller, command.to)
+
+    def _advance_wallets(self, caller: Caller, to: datetime) -> None:
         self._catch_up()
         if self._payments is not None:
             self._payments.run_once(caller.tenant_id)
             self._catch_up()
-        wallets = self._due_wallets(caller.tenant_id, command.to, None)
-        self._run(caller, wallets, command.to, WALLETS_ON_THE_WAY_AT_ONCE)
+        wallets = self._due_wallets(caller.tenant_id, to, None)
+        self._run(caller, wallets, to, WALLETS_ON_THE_WAY_AT_ONCE)
 
     def run_once(self, tenant_id: str) -> int:
         """Write what is due now; return in how many wallets."""
@@ -87,7 +98,11 @@ class DueWork:
             return 0
         now = self._reader.now(tenant_id)
         wallets = self._due_wallets(tenant_id, now, WALLETS_AT_ONCE)
-        self._run(Caller(tenant_id, "scheduler", ""), wallets, None, WALLETS_AT_ONCE)
+        scheduler = Caller(tenant_id, "scheduler", "")
+        self._run(scheduler, wallets, None, WALLETS_AT_ONCE)
+        if len(wallets) < WALLETS_AT_ONCE:
+            for day, _ in self._days.over(tenant, now):
+                self._days.end(scheduler, day, at_their_ends=False)
         return len(wallets)
 
     def tell(self, tenant_id: str, stops: Sequence[TellStop]) -> None:

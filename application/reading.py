@@ -31,6 +31,8 @@ from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.invoice import Invoice
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.refusals import NotFound
+from domain.revenue.accounting import Accounting
+from domain.revenue.period import AccountingPeriod
 from domain.subscriptions.subscription import Subscription
 from domain.tenancy.tenant import FUTURE_SECONDS, Tenant
 from domain.usage.charge import HoldPointer, UsageCharge
@@ -158,6 +160,16 @@ class Reader:
 
     def billing_accounts(self, tenant_id: str, ids: Sequence[str]) -> dict[str, BillingAccount]:
         return self._many(BillingAccount, tenant_id, ids)
+
+    def accounting(self, tenant_id: str) -> Accounting | None:
+        """Return what a tenant has decided about its books; None if nothing yet."""
+        return self._one(Accounting, tenant_id, identity.accounting_id(tenant_id))
+
+    def periods(self, tenant_id: str, months: Sequence[str]) -> dict[str, AccountingPeriod]:
+        """Return by month those of which the log knows."""
+        ids = {identity.period_id(tenant_id, month): month for month in months}
+        found = self._many(AccountingPeriod, tenant_id, list(ids))
+        return {ids[stream_id]: period for stream_id, period in found.items()}
 
     def budget_pointers(self, tenant_id: str, ids: Sequence[str]) -> dict[str, BudgetPointer]:
         return self._many(BudgetPointer, tenant_id, ids)

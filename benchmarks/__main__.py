@@ -12,6 +12,7 @@ from benchmarks import (
     due_work,
     engine,
     exports,
+    journal,
     latency,
     replay,
     report,
@@ -32,13 +33,15 @@ def main() -> None:
             "replay",
             "due-work",
             "cycle-roll",
+            "journal",
             "latency",
             "budgets",
             "exports",
             "drafts",
         ],
         metavar="PART",
-        help="engine, load, replay, due-work, cycle-roll, latency, budgets, exports, drafts",
+        help="engine, load, replay, due-work, cycle-roll, journal, latency, budgets, exports, "
+        "drafts",
     )
     parser.add_argument("--keep", action="store_true", help="write the figures to results/")
     wish = parser.parse_args()
@@ -48,6 +51,7 @@ def main() -> None:
         "replay": lambda: replay.measure(20_000 if wish.small else 100_000),
         "due-work": lambda: due_work.measure(60 if wish.small else 181),
         "cycle-roll": lambda: cycle_roll.measure(1_000 if wish.small else 10_000),
+        "journal": lambda: journal.measure(20_000 if wish.small else 1_000_000),
         "latency": lambda: latency.measure(500 if wish.small else 4_000),
         "budgets": lambda: budgets.measure(1_000 if wish.small else 10_000),
         "exports": lambda: exports.measure(60_000 if wish.small else 1_000_000),

@@ -98,6 +98,14 @@ def read_model_stop_id(tenant: str, read_model: str, position: int) -> str:
     return derived_id("read-model-stop", tenant, read_model, str(position))
 
 
+def accounting_id(tenant: str) -> str:
+    return derived_id("accounting", tenant)
+
+
+def period_id(tenant: str, month: str) -> str:
+    return derived_id("period", tenant, month)
+
+
 def journal_entry_id(tenant: str, number: int) -> str:
     return derived_id("journal-entry", tenant, str(number))
 

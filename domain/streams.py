@@ -107,6 +107,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     accounting.AccountingPolicySet,
     accounting.FunctionalCurrencySet,
     accounting.AccountMapped,
+    accounting.FxRateSet,
     period.AccountingDayEnded,
     period.PeriodClosing,
     period.PeriodClosed,

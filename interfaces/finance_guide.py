@@ -16,6 +16,11 @@ changed. Rebuilt from the same log it is the same. Written by `python -m interfa
 - `trialBalance(month)`: opening, debits, credits and closing of each account, debit-positive.
 - `rollforward(fromMonth, toMonth, currency)`: what moved the contract liability (ASC 606-10-50-8);
   `other`, what no cause explains, is zero.
+- `revenueSchedule`: of each grant and plan, month by month, paid = recognised + breakage + refunded
+  + escheated + transferred + remaining. `remainingPerformanceObligation`: what of it is expected
+  within twelve months: ratable grants by their days, credits that may be used at any time at once.
+- `unbilledRollforward`, `revenueBy`: what is not invoiced yet, and revenue by what earned it.
+- `period(month)`: whether it is closed, what was checked, what came late.
 - `asOf` counts only what was recorded by then.
 
 Amounts are in the currency paid, rounded half-even to its ISO 4217 digits on the cumulative
@@ -27,16 +32,67 @@ A grant's payment is `RECEIVED`, `DUE` (a receivable until `recordGrantPayment`)
 ## What each fact does
 """
 _END = """\
+## Policies
+
+`setAccountingPolicy` says what holds for a portfolio from a month on: `product:pro` beats
+`source:PROMOTIONAL` beats `asset:CREDIT` beats the tenant's default. What is left out stays as it
+was. Method, estimate and escheat share reach all living grants: they catch up on the day the
+policy is recorded, or on the first of its month if that is later. A month that is closed takes no
+policy and no rate.
+
+- `AS_EXPIRED` (the default): what lapses is breakage when it lapses.
+- `PROPORTIONAL`: the share `breakageEstimate` that is expected to stay unused is recognised with
+  what burns. Needs `evidence`.
+- `REMOTE`: what remains of credits that never expire is recognised after `remoteMonths` without a
+  charge. Needs `evidence`.
+- `escheatShare` of what lapses goes to `unclaimed_property`.
+- `promotional: NONE` gives free credits of a purchase no share of its price; needs
+  `bundleElectionNote`.
+
+`timezone` and `functionalCurrency` are the tenant's, until its journal has begun.
+
+## Plans
+
+A fee in advance is a contract liability of the plan: from the wallet it takes the liability of the
+grants that pay, and what they cannot is unbilled; by invoice all of it is unbilled. It is earned by
+whole days; where the included credits roll over they are what was bought, share the fee and earn it
+as they burn, lapse or roll over. A fee in arrears, and a commitment's shortfall, are earned when
+they are due.
+
+## Days and months
+
+A local day that is over is an event; what time makes of it (a day of a `RATABLE` grant, use that
+has become remote, a policy that begins, an accrual taken back) is posted on it, day by day, also
+after a downtime.
+
+`closePeriod(month)`, or `counterfoil close 2026-01`, closes months in order, never the running one.
+From then on nothing is posted into the month: usage of it that comes later is dated when it was
+recorded and carries the month as its `servicePeriod`; `period(month) { late }` counts it. What is
+checked, and pinned with the hash of the trial balance:
+
+| check | holds when |
+|---|---|
+| `month_over` | the month is over in the tenant's zone |
+| `earlier_months_closed` | the month before is closed |
+| `days_ended` | all its days have ended |
+| `due_work_done` | nothing that fell due in it waits to be written |
+| `read_models_current` | wallets and journal have both folded the log up to there |
+| `journal_balanced` | each entry balances, and the accounts' sums are those of the entries |
+| `rollforward_ties` | every movement of the contract liability has its cause |
+| `wallets_tie` | per asset, wallets and books have the same credits; their money is the journal's |
+
+Of an open month, `period(month) { checks }` and `counterfoil close 2026-01 --check` say what stands
+in the way. `accrual` posts usage that is still expected and is taken back on the next first.
+`reopenPeriod` opens the last closed month again, with a reason, and is counted.
+
 ## Not there yet
 
-- Policies and a functional currency cannot be set over the API: breakage is recognised as credits
-  expire, and functional amounts are US dollars. An entry in another currency has functional
-  amounts of zero.
-- Accounting days and months do not end yet: no month closes, nothing accrues, and `RATABLE` grants
-  are not recognised day by day. Entries of `day`, `remote`, `estimate`, `accrual` and
-  `accrual_reversal` wait for that.
-- Issued invoices and credit notes have no entries: overage stays in `unbilled_receivable`.
-- Disputes, deposits, transfers and remeasurement have no facts: their columns are zero.
+- Disputes, deposits, transfers and remeasurement have no facts: their columns are zero. Refundable
+  days must be 0.
+- Rates of `setFxRate` are kept and used by no entry: one in another currency than the functional
+  one has functional amounts of zero.
+- Expected shortfalls of commitments.
+- Incentives, repricing of a living grant and an estimate for open volume cycles.
 """
 
 

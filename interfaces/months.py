@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
+from application.commands.accounting_requests import month
 from domain.refusals import InvalidInput
 
 MOST_MONTHS = 120
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 
 def check_month(text: str, field: str) -> None:
     """Raises InvalidInput."""
-    if not _MONTH.fullmatch(text) or text < "0001":
-        raise InvalidInput(field=field, reason="not a month such as 2026-01")
+    month(text, field)
 
 
 def check_months(first: str, last: str) -> None:

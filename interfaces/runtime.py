@@ -15,6 +15,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 
 from application.clock import Clock, SystemClock
+from application.closing import Closing
 from application.codec import EventCodec
 from application.commands.stop_requests import TellStop
 from application.due_work import DueWork
@@ -38,12 +39,14 @@ from interfaces.metrics import Metrics
 from interfaces.payments.fake import FakePayments
 from interfaces.settings import Settings, SettingsError
 from interfaces.tracing import Tracing, open_tracing
+from projections.close_checks import CloseChecks
 from projections.engine import ProjectionEngine
 from projections.holds import open_holds
 from projections.margin_queries import MarginQueries
 from projections.models import read_models
 from projections.queries import LISTED_MODELS, ReadModels, Transaction
 from projections.stops import Stopped
+from projections.tables import Location
 
 DATABASE = "counterfoil"
 ROLE_PASSWORDS = "database roles"
@@ -85,6 +88,7 @@ class Runtime:
         self.engine: ProjectionEngine
         self.projection_pool: Pool
         self.due_work: DueWork
+        self.closing: Closing
         self.feed: WalletFeed
 
     @classmethod
@@ -171,6 +175,14 @@ class Runtime:
             Lease(logins["app"], FIRST_SHARD.due_work_lease),
             self._stops,
             self._payments(),
+        )
+        self.closing = Closing(
+            self.ledger,
+            self.reader,
+            self.due_work,
+            self.read_models.due_wallets,
+            self.catch_up,
+            CloseChecks(proj, Location(FIRST_SHARD.schema)).inspect,
         )
         latest = self.reader.events(self.tenant_id, limit=1)
         self._acknowledged.begin(self.tenant_id, latest[0].position)

@@ -1,86 +1,111 @@
 """What finance reads of the journal. Amounts are minor units of their currency.
 
 As of a time or a position, only entries that were recorded by then count: the journal is
-append-only.
+append-only. Sums as of a time are of whole days, and of the entries of its day; as of a
+position they are of all, less the entries that came after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from psycopg.sql import SQL, Composable
+from psycopg.sql import Composable
 
 from domain.revenue.chart import CHART
 from domain.revenue.facts import FACTS
 from domain.revenue.journal import JournalEntry
 from domain.revenue.liability import LiabilityMonth, liability_months_of
 from domain.revenue.tenant_books import FIRST_CURRENCY
+from domain.revenue.trial_balance import Balance
+from projections.as_of import AsOf, recorded_by
 from projections.journal import JOURNAL
 from projections.pages import Page, cursor, place
+from projections.receivable_queries import ReceivableQueries
+from projections.schedule_queries import ScheduleQueries
 from projections.tables import Location
 
 FINANCE_MODELS = ("journal",)
 
-AsOf = datetime | int
-"""A time, or a position of the log."""
-
 _IN_CHART: dict[str, int] = {account.key: order for order, account in enumerate(CHART)}
-_SUMS = (
-    "SELECT period, currency, fact, account, debit, credit FROM {journal_sums}"
-    " WHERE tenant = %(tenant)s AND period <= %(until)s"
-)
-_SUMS_AS_OF = (
-    "SELECT period, currency, fact, account, greatest(amount, 0) AS debit,"
-    " greatest(-amount, 0) AS credit"
-    " FROM {journal}, unnest(accounts, amounts) AS line (account, amount)"
-    " WHERE tenant = %(tenant)s AND period <= %(until)s AND {recorded}"
-)
+JOURNAL_SUMS = """
+    SELECT period, currency, fact, account, debit, credit, entries FROM {journal_sums}
+    WHERE tenant = %(tenant)s AND period <= %(until)s
+"""
+# Whole days before that of the time, and what was recorded on its day by then.
+_SUMS_AS_OF = """
+    SELECT period, currency, fact, account, debit, credit, entries FROM {journal_sums}
+    WHERE tenant = %(tenant)s AND period <= %(until)s
+    AND recorded_on < (%(as_of)s AT TIME ZONE 'UTC')::date
+    UNION ALL
+    SELECT period, currency, fact, account, greatest(amount, 0), greatest(-amount, 0), 1
+    FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
+    WHERE tenant = %(tenant)s AND period <= %(until)s AND recorded_at <= %(as_of)s
+    AND recorded_at >= date_trunc('day', %(as_of)s, 'UTC')
+"""
+_SUMS_AS_OF_POSITION = """
+    SELECT period, currency, fact, account, debit, credit, entries FROM {journal_sums}
+    WHERE tenant = %(tenant)s AND period <= %(until)s
+    UNION ALL
+    SELECT period, currency, fact, account, -greatest(amount, 0), -greatest(-amount, 0), -1
+    FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
+    WHERE tenant = %(tenant)s AND period <= %(until)s AND position > %(as_of)s
+"""
+TRIAL_BALANCE = """
+    SELECT account, currency,
+        coalesce(sum(debit - credit) FILTER (WHERE period < %(until)s), 0)::text,
+        coalesce(sum(debit) FILTER (WHERE period = %(until)s), 0)::text,
+        coalesce(sum(credit) FILTER (WHERE period = %(until)s), 0)::text
+    FROM ({sums}) AS s GROUP BY account, currency HAVING sum(entries) > 0
+"""
+LIABILITY_SUMS = """
+    SELECT currency, period, fact, account, sum(credit - debit)::text
+    FROM ({sums}) AS s GROUP BY currency, period, fact, account
+"""
 
-_FROM_OPENING = """
-    SELECT period, sum(least(greatest(recognized, 0), greatest(opening, 0)))::text FROM (
-        SELECT period, recognized,
+_OPENED = """
+    SELECT period, sum(least(greatest(delivered, 0), greatest(opening, 0)))::text FROM (
+        SELECT period, delivered,
             coalesce(sum(moved) OVER (
                 PARTITION BY obligation_id ORDER BY period
                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ), 0) AS opening
-        FROM (
-            SELECT period,
-                CASE WHEN amount > 0 THEN coalesce(from_grant_id, obligation_id)
-                ELSE obligation_id END AS obligation_id,
-                coalesce(-sum(amount) FILTER (WHERE account = 'contract_liability'), 0) AS moved,
-                coalesce(-sum(amount) FILTER (
-                    WHERE fact = ANY(%(facts)s)
-                    AND account IN ('revenue_usage', 'revenue_ratable')
-                ), 0) AS recognized
-            FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
-            WHERE tenant = %(tenant)s AND period <= %(until)s AND currency = %(currency)s
-            AND obligation_id IS NOT NULL
-            AND {recorded}
-            GROUP BY 1, 2
-        ) AS months
+        FROM ({months}) AS months
     ) AS opened GROUP BY period
 """
+_MONTHS = """
+    SELECT m.period, m.obligation_id, m.delivered,
+        m.paid - m.recognized - m.breakage - m.refunded - m.escheated - m.transferred AS moved
+    FROM {obligation_months} m JOIN {obligations} o USING (tenant, obligation_id)
+    WHERE m.tenant = %(tenant)s AND m.period <= %(until)s AND o.currency = %(currency)s
+"""
+_MONTHS_AS_OF = """
+    SELECT period,
+        CASE WHEN amount > 0 THEN coalesce(from_grant_id, obligation_id)
+        ELSE obligation_id END AS obligation_id,
+        coalesce(-sum(amount) FILTER (
+            WHERE fact = ANY(%(facts)s) AND account IN ('revenue_usage', 'revenue_ratable')
+        ), 0) AS delivered,
+        coalesce(-sum(amount) FILTER (WHERE account = 'contract_liability'), 0) AS moved
+    FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
+    WHERE tenant = %(tenant)s AND period <= %(until)s AND currency = %(currency)s
+    AND obligation_id IS NOT NULL AND {recorded}
+    GROUP BY 1, 2
+"""
+_RECOGNITION = [fact.key for fact in FACTS if fact.movement == "RECOGNITION"]
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
-    """Of an account in a month; opening and closing are debit-positive, since inception."""
+class LateSum:
+    """amount: of revenue, in minor units."""
 
-    account: str
     currency: str
-    opening: int
-    debit: int
-    credit: int
-
-    @property
-    def closing(self) -> int:
-        return self.opening + self.debit - self.credit
+    entries: int
+    amount: int
 
 
-class FinanceQueries:
+class FinanceQueries(ScheduleQueries, ReceivableQueries):
     """Part of `ReadModels`."""
 
     _location: Location
@@ -119,19 +144,9 @@ class FinanceQueries:
     def trial_balance(self, tenant_id: str, month: str, as_of: AsOf | None = None) -> list[Balance]:
         """Return the accounts with entries by the month's end, by currency, as in the chart."""
         rows = self._rows(
-            tenant_id,
-            "SELECT account, currency,"
-            " coalesce(sum(debit - credit) FILTER (WHERE period < %(until)s), 0)::text,"
-            " coalesce(sum(debit) FILTER (WHERE period = %(until)s), 0)::text,"
-            " coalesce(sum(credit) FILTER (WHERE period = %(until)s), 0)::text"
-            " FROM ({sums}) AS s GROUP BY account, currency",
-            {"until": month, "as_of": as_of},
-            sums=self._sums(as_of),
+            tenant_id, TRIAL_BALANCE, {"until": month, "as_of": as_of}, sums=self._sums(as_of)
         )
-        balances = [
-            Balance(account, currency, *map(int, figures)) for account, currency, *figures in rows
-        ]
-        return sorted(balances, key=lambda each: (each.currency, _IN_CHART[each.account]))
+        return balances_from(rows)
 
     def liability_months(
         self,
@@ -142,23 +157,59 @@ class FinanceQueries:
     ) -> list[LiabilityMonth]:
         """Return how contract liabilities moved in each month, the first and the last included."""
         asked = {"until": months[1], "currency": currency, "as_of": as_of}
-        sums = self._rows(
+        sums = self._rows(tenant_id, LIABILITY_SUMS, asked, sums=self._sums(as_of))
+        opened = self._rows(
             tenant_id,
-            "SELECT period, fact, account, sum(credit - debit)::text FROM ({sums}) AS s"
-            " WHERE currency = %(currency)s GROUP BY period, fact, account",
-            asked,
-            sums=self._sums(as_of),
+            _OPENED,
+            {**asked, "facts": _RECOGNITION},
+            months=self._months(as_of),
         )
-        from_opening = self._rows(
-            tenant_id,
-            _FROM_OPENING,
-            {**asked, "facts": [fact.key for fact in FACTS if fact.movement == "RECOGNITION"]},
-            recorded=recorded_by(as_of),
-        )
-        moved = [(period, fact, account, int(figure)) for period, fact, account, figure in sums]
         return liability_months_of(
-            moved, {period: int(figure) for period, figure in from_opening}, months
+            liability_sums_from(sums).get(currency, ()),
+            {period: int(figure) for period, figure in opened},
+            months,
         )
+
+    def entries_of_charges(
+        self, tenant_id: str, charge_ids: Sequence[str]
+    ) -> dict[str, list[JournalEntry]]:
+        """Return the entries of charges, by number."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT {columns} FROM {journal} WHERE tenant = %(tenant)s"
+            " AND charge_id = ANY(%(ids)s::uuid[]) ORDER BY number",
+            {"ids": list(charge_ids)},
+            columns=JOURNAL.selected(),
+        )
+        found: dict[str, list[JournalEntry]] = {}
+        for row in rows:
+            entry = JOURNAL.row_of(row)
+            assert entry.charge_id is not None
+            found.setdefault(entry.charge_id, []).append(entry)
+        return found
+
+    def late_entries(self, tenant_id: str, month: str) -> list[LateSum]:
+        """Return by currency what of a month's service stands in later months."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT currency, count(DISTINCT number),"
+            " coalesce(-sum(amount) FILTER (WHERE account = ANY(%(revenue)s)), 0)::text"
+            " FROM {journal}, unnest(accounts, amounts) AS line (account, amount)"
+            " WHERE tenant = %(tenant)s AND service_period = %(month)s"
+            " AND period > service_period GROUP BY currency ORDER BY currency",
+            {
+                "month": month,
+                "revenue": [each.key for each in CHART if each.type == "REVENUE"],
+            },
+        )
+        return [LateSum(currency, entries, int(amount)) for currency, entries, amount in rows]
+
+    def has_entries(self, tenant_id: str) -> bool:
+        """Whether a tenant's journal has begun."""
+        rows = self._rows(
+            tenant_id, "SELECT 1 FROM {journal} WHERE tenant = %(tenant)s LIMIT 1", {}
+        )
+        return bool(rows)
 
     def functional_currency(self, tenant_id: str) -> str:
         """Return the currency of a tenant's functional amounts."""
@@ -172,12 +223,30 @@ class FinanceQueries:
     def _sums(self, as_of: AsOf | None) -> Composable:
         """Return the query of debits and credits by month, currency, fact and account."""
         if as_of is None:
-            return self._location.query(_SUMS)
-        return self._location.query(_SUMS_AS_OF, recorded=recorded_by(as_of))
+            return self._location.query(JOURNAL_SUMS)
+        by_position = isinstance(as_of, int)
+        return self._location.query(_SUMS_AS_OF_POSITION if by_position else _SUMS_AS_OF)
+
+    def _months(self, as_of: AsOf | None) -> Composable:
+        """Return the query of what moved each obligation in each month."""
+        if as_of is None:
+            return self._location.query(_MONTHS)
+        return self._location.query(_MONTHS_AS_OF, recorded=recorded_by(as_of))
 
 
-def recorded_by(as_of: AsOf | None) -> Composable:
-    """Return the condition that entries of the journal were recorded by %(as_of)s."""
-    if as_of is None:
-        return SQL("true")
-    return SQL("position <= %(as_of)s" if isinstance(as_of, int) else "recorded_at <= %(as_of)s")
+def balances_from(rows: Iterable[Sequence[Any]]) -> list[Balance]:
+    """Return the rows of TRIAL_BALANCE, by currency, as in the chart."""
+    balances = [
+        Balance(account, currency, *map(int, figures)) for account, currency, *figures in rows
+    ]
+    return sorted(balances, key=lambda each: (each.currency, _IN_CHART[each.account]))
+
+
+def liability_sums_from(
+    rows: Iterable[Sequence[Any]],
+) -> dict[str, list[tuple[str, str, str, int]]]:
+    """Return the rows of LIABILITY_SUMS by currency: (period, fact, account, amount)."""
+    found: dict[str, list[tuple[str, str, str, int]]] = {}
+    for currency, period, fact, account, amount in rows:
+        found.setdefault(currency, []).append((period, fact, account, int(amount)))
+    return found

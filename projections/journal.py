@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar
 
 import msgspec
+from psycopg.sql import SQL
 
 from domain.aggregate import Event
 from domain.grants.events import (
@@ -24,10 +26,12 @@ from domain.grants.events import (
     GrantVoided,
 )
 from domain.grants.payment import GrantPaymentReceived
+from domain.revenue.accounting import AccountingPolicySet
 from domain.revenue.books import Books, Movements, movements_of
-from domain.revenue.folding import FOLD, LIVING, fold
+from domain.revenue.folding import FOLD, fold
 from domain.revenue.journal import JournalEntry
 from domain.revenue.obligation import Obligation
+from domain.revenue.period import AccountingDayEnded
 from domain.revenue.tenant_books import TenantBooks
 from domain.revenue.unbilled import UnbilledWallet
 from domain.subscriptions.events import (
@@ -56,13 +60,16 @@ from projections.tables import Table
 
 @dataclass(slots=True)
 class SumRow:
-    """debit, credit: in minor units, neither below zero; entries: how many have the account."""
+    """debit, credit: in minor units, neither below zero; entries: how many have the account.
+    recorded_on: the day (UTC) on which they were recorded.
+    """
 
     tenant: str
     period: str
     currency: str
     fact: str
     account: str
+    recorded_on: date
     debit: int
     credit: int
     functional: int
@@ -80,6 +87,7 @@ class MonthRow:
     refunded: int
     escheated: int
     transferred: int
+    delivered: int
 
 
 @dataclass(slots=True)
@@ -102,9 +110,9 @@ JOURNAL = Table(
     "uuid bigint bigint time text text date text text text text uuid uuid uuid uuid uuid uuid"
     " text text bigint texts unitses unitses",
 )
-SUMS = Table("journal_sums", SumRow, 5, "uuid text text text text units units units bigint")
+SUMS = Table("journal_sums", SumRow, 6, "uuid text text text text date units units units bigint")
 MONTHS = Table(
-    "obligation_months", MonthRow, 3, "uuid uuid text units units units units units units"
+    "obligation_months", MonthRow, 3, "uuid uuid text units units units units units units units"
 )
 OBLIGATIONS = Table(
     "obligations",
@@ -201,7 +209,8 @@ class Journal(ReadModel[Books]):
         obligations: set[tuple[str, str]] = set()
         wallets: set[tuple[str, str]] = set()
         bundles: list[tuple[str, str]] = []
-        living: set[str] = set()
+        days: dict[str, set[date]] = {}
+        reaches_all: set[str] = set()
         for _, tenant, event in batch:
             tenants.add(tenant)
             ids = OBLIGATIONS_OF.get(type(event))
@@ -211,13 +220,19 @@ class Journal(ReadModel[Books]):
                 wallets.add((tenant, event.wallet_id))  # type: ignore[attr-defined]
             elif isinstance(event, GrantIssued) and event.bundle_id is not None:
                 bundles.append((tenant, event.bundle_id))
-            elif isinstance(event, LIVING):
-                living.add(tenant)
+            elif isinstance(event, AccountingDayEnded):
+                days.setdefault(tenant, set()).add(event.day)
+            elif isinstance(event, AccountingPolicySet):
+                reaches_all.add(tenant)
         books = Books()
         for row in BOOKS.load(connection, self.location, [(tenant,) for tenant in tenants]):
             books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
-        self._load_obligations(connection, books, obligations, bundles, living)
-        if living:
+        reaches_all |= {
+            tenant for tenant, ended in days.items() if books.tenant(tenant).days_reach_all(ended)
+        }
+        self._load_obligations(connection, books, obligations, bundles)
+        self._load_living(connection, books, reaches_all, days.keys() - reaches_all)
+        if reaches_all:
             wallets |= {(each.tenant, each.wallet_id) for each in books.obligations.values()}
         # A grant whose sale is unconditional by its first burn may share with its purchase.
         for wallet in WALLETS.load(connection, self.location, wallets):
@@ -230,7 +245,6 @@ class Journal(ReadModel[Books]):
         books: Books,
         obligations: set[tuple[str, str]],
         bundles: list[tuple[str, str]],
-        living: set[str],
     ) -> None:
         for o in OBLIGATIONS.load(connection, self.location, obligations):
             books.obligations[o.obligation_id] = o
@@ -251,13 +265,24 @@ class Journal(ReadModel[Books]):
             for row in found:
                 o = OBLIGATIONS.row_of(row)
                 books.obligations.setdefault(o.obligation_id, o)
-        if living:
-            found = connection.execute(
-                select + self.location.query("tenant = ANY(%s) AND NOT ended"), (list(living),)
-            )
-            for row in found:
-                o = OBLIGATIONS.row_of(row)
-                books.obligations.setdefault(o.obligation_id, o)
+
+    def _load_living(
+        self,
+        connection: Connection,
+        books: Books,
+        reaches_all: Iterable[str],
+        reaches_ratable: Iterable[str],
+    ) -> None:
+        """Load what days and policies may reach: all that still is, or what is ratable."""
+        select = self.location.query(
+            "SELECT {columns} FROM {obligations} o WHERE tenant = ANY(%s) AND NOT ended",
+            columns=OBLIGATIONS.selected(),
+        )
+        for tenants, which in ((reaches_all, ""), (reaches_ratable, " AND ratable")):
+            if wanted := list(tenants):
+                for row in connection.execute(select + SQL(which), (wanted,)):
+                    o = OBLIGATIONS.row_of(row)
+                    books.obligations.setdefault(o.obligation_id, o)
 
     @staticmethod
     def fold(state: Books, batch: Sequence[Recorded]) -> None:
@@ -282,14 +307,15 @@ class Journal(ReadModel[Books]):
 
 
 def sums_of(entries: Iterable[JournalEntry]) -> list[SumRow]:
-    """Return the sums of these entries, by month, currency, fact and account, in order."""
-    sums: dict[tuple[str, str, str, str, str], SumRow] = {}
+    """Return the sums of these entries, by month, currency, fact, account and day, in order."""
+    sums: dict[tuple[str, str, str, str, str, date], SumRow] = {}
     for entry in entries:
         before = (entry.tenant, entry.period, entry.currency, entry.fact)
+        recorded_on = entry.recorded_at.date()
         for account, amount, functional in zip(
             entry.accounts, entry.amounts, entry.functional, strict=True
         ):
-            key = (*before, account)
+            key = (*before, account, recorded_on)
             row = sums.get(key)
             if row is None:
                 row = sums[key] = SumRow(*key, 0, 0, 0, 0)
@@ -305,5 +331,5 @@ def sums_of(entries: Iterable[JournalEntry]) -> list[SumRow]:
 def _month_row(moved: Movements) -> MonthRow:
     return MonthRow(
         moved.tenant, moved.obligation_id, moved.period, moved.paid, moved.recognized,
-        moved.breakage, moved.refunded, moved.escheated, moved.transferred,
+        moved.breakage, moved.refunded, moved.escheated, moved.transferred, moved.delivered,
     )  # fmt: skip

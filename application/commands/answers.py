@@ -103,6 +103,20 @@ class SellerAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodAnswer:
+    """month: "2026-01"."""
+
+    month: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMappingsAnswer:
+    """(code, name) by the keys that the tenant has mapped."""
+
+    mapping: dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetAnswer:
     figures: BudgetFigures
     scale: int
@@ -152,7 +166,8 @@ class ProductAnswer:
 
 
 WholeAnswer = (
-    InvoiceAnswer
+    AccountMappingsAnswer
+    | InvoiceAnswer
     | CreditNoteAnswer
     | SellerAnswer
     | BudgetAnswer
@@ -170,6 +185,7 @@ Answer = (
     | WalletAnswer
     | CustomerAnswer
     | AssetAnswer
+    | PeriodAnswer
     | AdjustmentAnswer
     | ClockAnswer
     | SubscriptionAnswer

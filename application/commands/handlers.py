@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from application.commands import (
+    accounting,
+    accounting_requests,
     adjustments,
     assets,
     billing,
@@ -20,6 +22,7 @@ from application.commands import (
     holds,
     invoice_requests,
     invoices,
+    periods,
     refunds,
     requests,
     reratings,
@@ -79,6 +82,14 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     invoice_requests.VoidInvoice: invoices.void_invoice,
     invoice_requests.MarkUncollectible: invoices.mark_uncollectible,
     invoice_requests.IssueCreditNote: invoices.issue_credit_note,
+    accounting_requests.SetAccountingPolicy: accounting.set_accounting_policy,
+    accounting_requests.MapAccount: accounting.map_account,
+    accounting_requests.SetFxRate: accounting.set_fx_rate,
+    accounting_requests.EndDays: periods.end_days,
+    accounting_requests.BeginClose: periods.begin_close,
+    accounting_requests.CompleteClose: periods.complete_close,
+    accounting_requests.AbandonClose: periods.abandon_close,
+    accounting_requests.ReopenPeriod: periods.reopen_period,
     requests.AdvanceClock: tenancy.advance_clock,
     requests.ConfigureTenant: tenancy.configure_tenant,
     spend_requests.SetBudget: budgets.set_budget,

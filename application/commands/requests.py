@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from application.commands import checks, spend_requests
+from application.commands.accounting_requests import AccountingCommand
 from application.commands.catalog_requests import CatalogCommand
 from application.commands.cost_requests import SetCostTable
 from application.commands.invoice_requests import InvoiceCommand
@@ -488,6 +489,7 @@ class RunDueWork:
 
 Command = (
     DefineAsset
+    | AccountingCommand
     | SetExchangeRate
     | CreateCustomer
     | UpdateCustomer

@@ -22,7 +22,7 @@ from domain.invoicing.events import InvoiceIssued, InvoiceVoided
 from domain.money.exact import exact_money, exact_value
 from domain.revenue.books import Books, Place
 from domain.revenue.folding import FOLD
-from domain.revenue.journal import month_of
+from domain.revenue.months import month_of
 from domain.subscriptions.events import (
     CycleStarted,
     FeeEvent,

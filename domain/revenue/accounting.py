@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar
 
 from domain.aggregate import Aggregate, Event
-from domain.revenue.policies import PolicySetting
+from domain.revenue.policies import Policy, PolicySetting, policy_of
 from domain.revenue.tenant_books import FIRST_CURRENCY
 
 
@@ -53,15 +54,41 @@ class AccountMapped(AccountingEvent):
         aggregate.mapping[self.key] = (self.code, self.name)
 
 
+@dataclass(frozen=True)
+class FxRateSet(AccountingEvent):
+    """What one unit of `currency` is worth in the functional one, from `day` on: an exact
+    decimal.
+    """
+
+    TOPIC: ClassVar[str] = "accounting.fx_rate_set"
+    currency: str
+    functional: str
+    rate: str
+    day: date
+
+    def change(self, aggregate: Accounting) -> None:
+        aggregate.fx_rates[self.currency, self.functional, self.day] = self.rate
+
+
 class Accounting(Aggregate):
-    """settings: in the order recorded. mapping: (code, name) by account key."""
+    """settings: in the order recorded. mapping: (code, name) by account key. fx_rates: by
+    currency, functional currency and first day.
+    """
 
     TOPIC = "accounting"
     settings: list[PolicySetting]
     mapping: dict[str, tuple[str, str]]
     functional_currency: str
+    fx_rates: dict[tuple[str, str, date], str]
 
     def begin_books(self) -> None:
         self.settings = []
         self.mapping = {}
         self.functional_currency = FIRST_CURRENCY
+        self.fx_rates = {}
+
+    def policy(self, portfolio: str | None, month: str, but: PolicySetting | None = None) -> Policy:
+        """Return what is set for a portfolio in `month`; `but`: if that were said as well."""
+        settings = tuple(self.settings) + (() if but is None else (but,))
+        portfolios = (None,) if portfolio is None else (None, portfolio)
+        return policy_of(settings, portfolios, month)

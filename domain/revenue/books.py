@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from domain.aggregate import Event
 from domain.revenue.facts import ACCOUNTS_OF, BY_KEY
-from domain.revenue.journal import EntryKind, JournalEntry, Line, month_of
+from domain.revenue.journal import EntryKind, JournalEntry, Line
+from domain.revenue.months import month_of
 from domain.revenue.obligation import Obligation
 from domain.revenue.policies import Policy
 from domain.revenue.tenant_books import TenantBooks
@@ -29,7 +30,9 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Movements:
-    """How an obligation's liability moved in a month, in minor units."""
+    """How an obligation's liability moved in a month, in minor units. delivered: of what was
+    recognised, before reversals and repayments.
+    """
 
     tenant: str
     obligation_id: str
@@ -44,6 +47,7 @@ class Movements:
     refunded: int = 0
     escheated: int = 0
     transferred: int = 0
+    delivered: int = 0
 
 
 @dataclass(slots=True)
@@ -194,15 +198,14 @@ def movements_of(entries: Iterable[JournalEntry]) -> dict[tuple[str, str, str], 
 
 def _move(moved: Movements, entry: JournalEntry) -> None:
     movement = BY_KEY[entry.fact].movement
+    if movement in ("RECOGNITION", "REVERSAL"):
+        before = moved.recognized
+        _release(moved, entry)
+        if movement == "RECOGNITION":
+            moved.delivered += moved.recognized - before
+        return
     for account, amount in zip(entry.accounts, entry.amounts, strict=True):
-        if movement in ("RECOGNITION", "REVERSAL"):
-            if account in ("revenue_usage", "revenue_ratable"):
-                moved.recognized -= amount
-            elif account == "revenue_breakage":
-                moved.breakage -= amount
-            elif account == "unclaimed_property":
-                moved.escheated -= amount
-        elif account == "contract_liability" and not entry.from_grant_id:
+        if account == "contract_liability" and not entry.from_grant_id:
             if movement == "BILLING":
                 moved.paid -= amount
             elif movement == "REFUND":
@@ -214,4 +217,14 @@ def _move(moved: Movements, entry: JournalEntry) -> None:
             moved.breakage -= amount
         elif movement == "REPAYMENT" and account == "unclaimed_property":
             moved.recognized += amount
+            moved.escheated -= amount
+
+
+def _release(moved: Movements, entry: JournalEntry) -> None:
+    for account, amount in zip(entry.accounts, entry.amounts, strict=True):
+        if account in ("revenue_usage", "revenue_ratable"):
+            moved.recognized -= amount
+        elif account == "revenue_breakage":
+            moved.breakage -= amount
+        elif account == "unclaimed_property":
             moved.escheated -= amount

@@ -9,7 +9,8 @@ from domain.money.exact import exact_money
 from domain.revenue import plan_facts
 from domain.revenue.books import Books, Place, policy_for
 from domain.revenue.grant_facts import make_unconditional, undo_unused, undo_used
-from domain.revenue.journal import Line, month_of
+from domain.revenue.journal import Line
+from domain.revenue.months import month_of
 from domain.revenue.obligation import Obligation, recognise, withdraw
 from domain.revenue.tenant_books import TenantBooks
 from domain.revenue.unbilled import Segment, UnbilledWallet

@@ -108,9 +108,6 @@ FOLD: dict[type[Event], Callable[[Books, Place, Any], None]] = {
     InvoiceGivenUp: invoice_facts.give_up,
 }
 
-LIVING: tuple[type[Event], ...] = (AccountingPolicySet, AccountingDayEnded)
-"""Events that may reach every obligation of the tenant that is still alive."""
-
 
 def fold(books: Books, position: int, tenant: str, event: Event) -> None:
     """Bring the books up to an event of FOLD."""

@@ -22,6 +22,7 @@ from domain.money.rounding import divide_half_even, part_of
 from domain.revenue import bundles, plan_facts
 from domain.revenue.books import Books, Place, policy_for
 from domain.revenue.journal import Line, merged
+from domain.revenue.months import month_of
 from domain.revenue.obligation import Claim, Obligation, recognise, withdraw
 from domain.revenue.shares import NOTHING, share_of
 from domain.revenue.tenant_books import TenantBooks
@@ -153,46 +154,46 @@ def share(books: Books, place: Place, event: Event, joined: Obligation) -> None:
             free.append(each)
     if not free:
         return
-    consideration = sum(each.paid_units - each.tax_units for each in paid)
-    sharing = paid + free
+    sharing = [each for each in paid + free if each.live]
     weights = [_weight(tenant, each, first, event.timestamp) for each in sharing]
-    if not sum(weights):
+    if not sum(weights) or not paid[0].live:
         return
-    shares = bundles.shares_of(consideration, weights, first.minor)
-    before = {each.obligation_id: each.whole for each in sharing}
+    before = [each.whole for each in sharing]
+    shares = bundles.shares_of(sum(before) * first.minor, weights, first.minor)
     for each, units in zip(sharing, shares, strict=True):
         if not each.booked:
             each.currency = first.currency
             each.first_day = tenant.local_day(event.timestamp)
             each.booked = True
-        each.consideration = units
-    _transfer(books, place, event, paid, free, before)
+        # The share is of what was not revoked; `consideration` is of all that was granted.
+        each.consideration = divide_half_even(units * each.granted, each.live)
+    _transfer(books, place, event, sharing, before)
     for each in sharing:
         lines = recognise(each, policy_for(tenant, each, event.timestamp))
         _post_today(books, place, event, "usage", each, lines)
 
 
 def _transfer(
-    books: Books,
-    place: Place,
-    event: Event,
-    paid: list[Obligation],
-    free: list[Obligation],
-    before: dict[str, int],
+    books: Books, place: Place, event: Event, sharing: list[Obligation], before: list[int]
 ) -> None:
-    givers = [(each, before[each.obligation_id] - each.whole) for each in paid]
-    for taker in free:
-        wanted = taker.whole - before[taker.obligation_id]
-        for place_of, (giver, left) in enumerate(givers):
-            moved = min(left, wanted) if wanted > 0 else max(left, wanted)
-            if not moved:
+    """Post what moves between the obligations of a purchase, from those that give to those
+    that take, both in their order.
+    """
+    moved = [each.whole - was for each, was in zip(sharing, before, strict=True)]
+    assert not sum(moved)
+    left = [max(-change, 0) for change in moved]
+    for taker, change in zip(sharing, moved, strict=True):
+        wanted = change
+        for place_of, giver in enumerate(sharing):
+            amount = min(left[place_of], wanted)
+            if amount <= 0:
                 continue
-            wanted -= moved
-            givers[place_of] = (giver, left - moved)
+            wanted -= amount
+            left[place_of] -= amount
             # Both lines are of one account: what leaves the giver is the taker's.
             _post_today(
                 books, place, event, "bundle_share", taker,
-                [("contract_liability", moved), ("contract_liability", -moved)],
+                [("contract_liability", amount), ("contract_liability", -amount)],
                 from_grant_id=giver.grant_id,
             )  # fmt: skip
 
@@ -207,7 +208,7 @@ def _weight(tenant: TenantBooks, o: Obligation, purchase: Obligation, at: dateti
         net = purchase.paid_units - purchase.tax_units
         scale = purchase.scale + _PRICE_SCALE - CURRENCY_SCALE
         price = divide_half_even(net * 10**scale, purchase.granted)
-    return bundles.weight(o.granted, o.scale, price, breakage)
+    return bundles.weight(o.live, o.scale, price, breakage)
 
 
 def payment_received(books: Books, place: Place, event: GrantPaymentReceived) -> None:
@@ -216,6 +217,9 @@ def payment_received(books: Books, place: Place, event: GrantPaymentReceived) ->
     if not o.booked:
         o.claim = "RECEIVED"
         book(books, place, event, o, event.fee_units)
+        # What has lapsed before it was paid for is earned at once.
+        earned = recognise(o, policy_for(books.tenant(place.tenant), o, event.timestamp))
+        _post_today(books, place, event, "expiry", o, earned)
         return
     o.claim = "RECEIVED"
     gross, fee = divide_half_even(o.paid_units, o.minor), divide_half_even(event.fee_units, o.minor)
@@ -243,7 +247,7 @@ def expire(books: Books, place: Place, event: GrantExpired) -> None:
     tenant = books.tenant(place.tenant)
     last = tenant.local_day(event.due_at - _MOMENT)
     day, service = tenant.entry_day(max(last, o.first_day), event.timestamp)
-    lines = recognise(o, policy_for(tenant, o, event.timestamp))
+    lines = recognise(o, tenant.policy(o.asset, o.source, o.product, month_of(last)))
     books.post(place, event, "expiry", day, o.currency, lines, service=service, obligation=o)
 
 
@@ -266,7 +270,7 @@ def refund(books: Books, place: Place, event: GrantRefunded) -> None:
     tenant = books.tenant(place.tenant)
     money, tax = _money_back(o, event.money_units)
     carrying, breakage = withdraw(o, policy_for(tenant, o, event.timestamp), event.units)
-    o.ended = o.ended or event.ends
+    o.ended = o.ended or (event.ends and not o.ratable)
     lines: list[Line] = [
         ("contract_liability", carrying),
         ("tax_payable", tax),
@@ -298,7 +302,7 @@ def void(books: Books, place: Place, event: GrantVoided) -> None:
     o = books.obligations.get(event.originator_id)
     if o is None:
         return
-    o.ended = True
+    o.ended = o.ended or not o.ratable  # its last day ends by itself
     o.claim_ended = not event.keep_claim
     if not o.booked:
         o.revoked += event.units

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from domain.money.currencies import CURRENCY_SCALE, EXPONENTS
-from domain.revenue.chart import AccountKey
+from domain.revenue.chart import BY_KEY, AccountKey
 
 EntryKind = Literal["AUTOMATIC", "MANUAL", "ACCRUAL", "REVERSAL"]
 Line = tuple[AccountKey, int]
@@ -55,13 +55,17 @@ class JournalEntry:
     amounts: list[int]
     functional: list[int]
 
+    @property
+    def earned(self) -> int:
+        """Minor units of revenue, concessions taken off."""
+        return -sum(
+            amount
+            for account, amount in zip(self.accounts, self.amounts, strict=True)
+            if BY_KEY[account].type == "REVENUE"
+        )
+
     def balanced(self) -> bool:
         return not sum(self.amounts) and not sum(self.functional)
-
-
-def month_of(day: date) -> str:
-    """Return the accounting month of a day: "2026-01"."""
-    return f"{day.year:04d}-{day.month:02d}"
 
 
 def units_per_minor(currency: str) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from domain.revenue.facts import BY_KEY, Movement
+from domain.revenue.months import months_from
 
 _COLUMNS: dict[Movement, str] = {
     "BILLING": "billings",
@@ -61,7 +62,7 @@ def liability_months_of(
     sums: (period, fact, account, credits less debits) of the journal since inception;
     from_opening: by month, what was recognised of the liability that it opened with.
     """
-    rows = {period: LiabilityMonth(period, 0, 0) for period in _each(*months)}
+    rows = {period: LiabilityMonth(period, 0, 0) for period in months_from(*months)}
     moved = dict.fromkeys(rows, 0)
     opening = 0
     for period, fact, account, amount in sums:
@@ -82,10 +83,3 @@ def liability_months_of(
         row.closing = opening
         row.recognized_from_opening = from_opening.get(period, 0)
     return list(rows.values())
-
-
-def _each(first: str, last: str) -> Iterator[str]:
-    year, month = int(first[:4]), int(first[5:])
-    while f"{year:04d}-{month:02d}" <= last:
-        yield f"{year:04d}-{month:02d}"
-        year, month = (year, month + 1) if month < 12 else (year + 1, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from domain.aggregate import Aggregate, Event
 from domain.grants.events import Paid
@@ -20,6 +20,15 @@ class Check:
     name: str
     passed: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found of a month in the read models, all at one position of the log."""
+
+    position: int
+    trial_balance_hash: str
+    checks: tuple[Check, ...]
 
 
 class PeriodEvent(Event):
@@ -112,6 +121,12 @@ class AccountingPeriod(Aggregate):
     accrual: Paid | None
     reopenings: int
     last_day: date | None
+
+    @property
+    def status(self) -> Literal["OPEN", "CLOSING", "CLOSED"]:
+        if self.closed is not None:
+            return "CLOSED"
+        return "CLOSING" if self.closing else "OPEN"
 
     def open(self, month: str) -> None:
         self.month = month

@@ -21,7 +21,8 @@ from domain.money.decimals import units_of
 from domain.money.exact import exact_value
 from domain.revenue import ratable
 from domain.revenue.books import Books, Place, policy_for
-from domain.revenue.journal import Line, month_of, units_per_minor
+from domain.revenue.journal import Line, units_per_minor
+from domain.revenue.months import month_of
 from domain.revenue.obligation import Obligation, recognise, withdraw
 from domain.revenue.unbilled import Segment, UnbilledWallet
 from domain.subscriptions.events import (

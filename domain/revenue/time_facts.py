@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from domain.money.rounding import divide_half_even
 from domain.revenue import ratable, remote
 from domain.revenue.accounting import AccountingPolicySet, FunctionalCurrencySet
 from domain.revenue.books import Books, Place, policy_for
-from domain.revenue.journal import Line, month_of, units_per_minor
+from domain.revenue.journal import Line, units_per_minor
+from domain.revenue.months import ONE_DAY, last_day, month_before, month_of
 from domain.revenue.obligation import Obligation, recognise
 from domain.revenue.period import (
     AccountingDayEnded,
@@ -18,13 +19,11 @@ from domain.revenue.period import (
 )
 from domain.revenue.tenant_books import Accrual, TenantBooks
 
-_DAY = timedelta(days=1)
-
 
 def end_day(books: Books, place: Place, event: AccountingDayEnded) -> None:
     """Post what a day makes: ratable days, remote breakage, policies that begin, reversals."""
     tenant = books.tenant(place.tenant)
-    next_day = event.day + _DAY
+    next_day = event.day + ONE_DAY
     begins = month_of(next_day) != month_of(event.day) and any(
         setting.effective_from == month_of(next_day) for setting in tenant.settings
     )
@@ -34,7 +33,7 @@ def end_day(books: Books, place: Place, event: AccountingDayEnded) -> None:
         elif tenant.settings and _has_become_remote(books, tenant, o, event):
             o.remote_units = max(o.remaining_units, 0)
             day, service = tenant.entry_day(max(event.day, o.first_day), event.timestamp)
-            lines = recognise(o, policy_for(tenant, o, event.timestamp))
+            lines = recognise(o, tenant.policy(o.asset, o.source, o.product, event.month))
             books.post(
                 place, event, "remote", day, o.currency, lines, service=service, obligation=o
             )
@@ -52,7 +51,7 @@ def _end_ratable_day(
         return
     o.ended_days = ended
     o.ended = ended == ratable.days_of(o.starts_on, o.ends_on)
-    last = min(event.day, max(o.ends_on - _DAY, o.starts_on))
+    last = min(event.day, max(o.ends_on - ONE_DAY, o.starts_on))
     day, service = tenant.entry_day(max(last, o.first_day), event.timestamp)
     lines = recognise(o, policy_for(tenant, o, event.timestamp))
     books.post(place, event, "day", day, o.currency, lines, service=service, obligation=o)
@@ -61,7 +60,7 @@ def _end_ratable_day(
 def _has_become_remote(
     books: Books, tenant: TenantBooks, o: Obligation, event: AccountingDayEnded
 ) -> bool:
-    policy = policy_for(tenant, o, event.timestamp)
+    policy = tenant.policy(o.asset, o.source, o.product, event.month)
     if (
         policy.breakage_method != "REMOTE"
         or policy.remote_months is None
@@ -91,9 +90,10 @@ def catch_up(
 ) -> None:
     tenant = books.tenant(place.tenant)
     for o in books.living(place.tenant):
-        if o.booked and not o.ratable:
-            policy = tenant.policy(o.asset, o.source, o.product, month_of(day))
-            lines = recognise(o, policy)
+        # One that lapsed but is not yet recorded as such is posted whole by its expiry.
+        lapsed = o.ends_on is not None and o.ends_on < day
+        if o.booked and not o.ratable and not lapsed:
+            lines = recognise(o, tenant.policy(o.asset, o.source, o.product, month_of(day)))
             books.post(place, event, "estimate", day, o.currency, lines, obligation=o)
 
 
@@ -109,26 +109,26 @@ def close(books: Books, place: Place, event: PeriodClosing) -> None:
         amount = divide_half_even(event.accrual.units, minor)
         lines: list[Line] = [("contract_liability", amount), ("revenue_usage", -amount)]
         number = books.post(
-            place, event, "accrual", _last_day(event.month), event.accrual.currency,
+            place, event, "accrual", last_day(event.month), event.accrual.currency,
             lines if amount else [], kind="ACCRUAL",
         )  # fmt: skip
         if number is not None:
             tenant.accruals.append(Accrual(number, event.month, event.accrual.currency, amount))
-    tenant.closed.append(event.month)
+    tenant.closed_through = event.month
 
 
 def stay_open(books: Books, place: Place, event: PeriodCloseFailed) -> None:
     """The close failed: the month is open, and its accrual is taken back in it."""
     tenant = books.tenant(place.tenant)
-    tenant.closed.remove(event.month)
-    _reverse(books, place, event, tenant, event.month, _last_day(event.month))
+    tenant.closed_through = month_before(event.month)
+    _reverse(books, place, event, tenant, event.month, last_day(event.month))
 
 
 def reopen(books: Books, place: Place, event: PeriodReopened) -> None:
     """An accrual that still waits is taken back in its own month."""
     tenant = books.tenant(place.tenant)
-    tenant.closed.remove(event.month)
-    _reverse(books, place, event, tenant, event.month, _last_day(event.month))
+    tenant.closed_through = month_before(event.month)
+    _reverse(books, place, event, tenant, event.month, last_day(event.month))
 
 
 def reverse_accruals(
@@ -136,7 +136,7 @@ def reverse_accruals(
 ) -> None:
     """Accruals are taken back on the first day of the month after theirs."""
     for accrual in list(tenant.accruals):
-        first = _last_day(accrual.month) + _DAY
+        first = last_day(accrual.month) + ONE_DAY
         if event.day >= first:
             day, _ = tenant.entry_day(first, event.timestamp)
             _reverse(books, place, event, tenant, accrual.month, day)
@@ -160,8 +160,3 @@ def _reverse(
             place, event, "accrual_reversal", day, accrual.currency, lines, kind="REVERSAL",
             reverses=accrual.number,
         )  # fmt: skip
-
-
-def _last_day(month: str) -> date:
-    year, number = int(month[:4]), int(month[5:])
-    return date(year + number // 12, number % 12 + 1, 1) - _DAY

@@ -9,6 +9,7 @@ import click
 
 from interfaces.cli import (
     catalog,
+    close,
     configure,
     doctor,
     export,
@@ -83,6 +84,7 @@ for command in (
     catalog.catalog,
     export.export,
     doctor.doctor,
+    close.close,
     graphiql.fetch_graphiql,
 ):
     cli.add_command(command)

@@ -16,7 +16,8 @@ from itertools import groupby
 from domain.refusals import InvalidInput
 from domain.revenue.chart import CHART
 from domain.revenue.facts import BY_KEY
-from domain.revenue.journal import JournalEntry, month_of
+from domain.revenue.journal import JournalEntry
+from domain.revenue.months import month_of
 from interfaces.exports.entries import Detail, ExportEntry, ExportLine
 from projections.export_queries import SummedLine
 

@@ -14,7 +14,10 @@ from domain.rating import rate
 from domain.usage import charge as ledger_charge
 from domain.usage import events
 from interfaces.graphql.assets import Money, money_of
-from interfaces.graphql.context import RequestContext
+from interfaces.graphql.context import Info, RequestContext
+from interfaces.graphql.fields import field
+from interfaces.graphql.journal import JournalEntry, entries_of
+from interfaces.graphql.journal import money as in_currency
 from interfaces.graphql.nodes import Node, PageInfo
 from interfaces.graphql.scalars import ExactDecimal, exact
 
@@ -86,6 +89,21 @@ class UsageCharge(Node):
     occurred_at: datetime
     recorded_at: datetime
     replayed: bool
+
+    @field("Revenue that it earned, less what was given back, by currency.")
+    async def recognized(self, info: Info) -> list[Money]:
+        sums: dict[str, int] = {}
+        for entry in await info.context.finance.entries.load(str(self.id)):
+            sums[entry.currency] = sums.get(entry.currency, 0) + entry.earned
+        return [
+            Money(amount=in_currency(minor, currency), currency=currency)
+            for currency, minor in sorted(sums.items())
+        ]
+
+    @field("What it did in the journal, by number.")
+    async def entries(self, info: Info) -> list[JournalEntry]:
+        found = await info.context.finance.entries.load(str(self.id))
+        return await entries_of(info.context, found)
 
 
 @strawberry.type

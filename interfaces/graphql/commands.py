@@ -11,6 +11,12 @@ from application.commands import answers
 from application.commands.requests import Command
 from application.ledger import Outcome
 from domain.refusals import InvalidInput, Refusal
+from interfaces.graphql.accounting import (
+    AccountingPeriod,
+    AccountMappings,
+    load_period,
+    mappings_of,
+)
 from interfaces.graphql.adjustments import Adjustment, adjustment_of
 from interfaces.graphql.assets import Asset, asset_of
 from interfaces.graphql.budgets import Budget, BudgetTemplate, budget_of, template_of
@@ -37,6 +43,8 @@ T = TypeVar("T")
 Shown = (
     Adjustment
     | Asset
+    | AccountingPeriod
+    | AccountMappings
     | UsageCharge
     | Customer
     | CreditGrant
@@ -64,7 +72,11 @@ async def perform(info: Info, build: Callable[[], Command]) -> Shown | AnyProble
         command = build()
     except InvalidInput as refusal:
         return refused(info, refusal)
-    outcome = await submit(info.context, command)
+    return await answered(info, await submit(info.context, command))
+
+
+async def answered(info: Info, outcome: Outcome) -> Shown | AnyProblem:
+    """Return an outcome as the mutation's union has it."""
     if outcome.refusal is not None:
         return refused(info, outcome.refusal)
     assert outcome.answer is not None
@@ -140,6 +152,8 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
             return _made(await load_customer(context, answer.customer_id))
         case answers.AssetAnswer():
             return asset_of(_made(await context.loaders.asset(answer.key)))
+        case answers.PeriodAnswer():
+            return await load_period(context, answer.month)
         case answers.AdjustmentAnswer():
             return adjustment_of(answer, await context.loaders.scale(answer.asset))
         case answers.SubscriptionAnswer():
@@ -158,6 +172,8 @@ def _shown_as_told(tenant_id: str, answer: answers.WholeAnswer) -> Shown:
     match answer:
         case answers.InvoiceAnswer() | answers.CreditNoteAnswer() | answers.SellerAnswer():
             return document_of(answer)
+        case answers.AccountMappingsAnswer():
+            return mappings_of(answer)
         case answers.BudgetAnswer():
             return budget_of(answer.figures, answer.scale)
         case answers.BudgetTemplateAnswer():

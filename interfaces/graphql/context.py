@@ -10,6 +10,7 @@ import strawberry
 from graphql import DocumentNode
 
 from application.caller import Caller
+from interfaces.graphql.finance_loaders import FinanceLoaders
 from interfaces.graphql.loaders import Loaders
 from projections.queries import LISTED_MODELS
 
@@ -39,6 +40,7 @@ class RequestContext:
     extensions: dict[str, Any] = field(default_factory=dict)
     operation_name: str | None = None
     loaders: Loaders = field(init=False)
+    finance: FinanceLoaders = field(init=False)
 
     def __post_init__(self) -> None:
         self.position = self.min_position
@@ -47,6 +49,7 @@ class RequestContext:
     def renew(self) -> None:
         """Forget what was read: something has changed since."""
         self.loaders = Loaders(self.runtime.reader, self.caller.tenant_id)
+        self.finance = FinanceLoaders(self)
 
     def reached(self, position: int) -> None:
         """Note that what is answered reflects the log up to `position`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import gather
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +16,16 @@ from domain.grants.events import Figures
 from domain.grants.grant import CreditGrant as Grant
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.rounding import divide_half_even
+from domain.revenue.schedule import ScheduleRow
 from domain.wallet.burndown import OpenGrant, burn_order
 from domain.wallet.wallet import Wallet
 from interfaces.graphql.assets import Money, money_of
-from interfaces.graphql.context import RequestContext
+from interfaces.graphql.context import Info, RequestContext
+from interfaces.graphql.fields import field
+from interfaces.graphql.journal import money
 from interfaces.graphql.nodes import Node
 from interfaces.graphql.scalars import ExactDecimal, exact
+from interfaces.graphql.schedule_rows import RevenueScheduleRow, schedule_row_of
 
 UNIT_COST_SCALE = 18
 
@@ -89,6 +93,30 @@ class CreditGrant(Node):
     refundable: ExactDecimal = strawberry.field(
         description="Credits that refundGrant would revoke now: unburned and not held."
     )
+    tax: ExactDecimal = strawberry.field(description="The part of `paid` that is tax.")
+
+    @field("Revenue to date, breakage not included, in the currency paid.")
+    async def recognized(self, info: Info) -> ExactDecimal:
+        return _summed(await self._schedule(info), lambda row: row.recognized)
+
+    @field("Revenue to date from credits that will not be used.")
+    async def breakage(self, info: Info) -> ExactDecimal:
+        return _summed(await self._schedule(info), lambda row: row.breakage)
+
+    @field("What the journal still has as contract liability.")
+    async def liability(self, info: Info) -> ExactDecimal:
+        return _summed((await self._schedule(info))[-1:], lambda row: row.remaining)
+
+    @field("What was paid and what became of it, by month.")
+    async def schedule(self, info: Info) -> list[RevenueScheduleRow]:
+        return [schedule_row_of(row) for row in await self._schedule(info)]
+
+    async def _schedule(self, info: Info) -> list[ScheduleRow]:
+        return await info.context.finance.schedules.load(str(self.id))
+
+
+def _summed(rows: Sequence[ScheduleRow], figure: Callable[[ScheduleRow], int]) -> ExactDecimal:
+    return money(sum(map(figure, rows)), rows[0].currency) if rows else ExactDecimal("0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +222,7 @@ def grant_of(grant: Grant, wallet: Wallet | None, scale: int, *, replayed: bool)
         issued_at=issued.timestamp,
         replayed=replayed,
         refundable=exact(refundable_units, scale),
+        tax=exact(issued.payment.tax_units if issued.payment else 0, CURRENCY_SCALE),
     )
 
 

@@ -10,6 +10,7 @@ from strawberry.scalars import JSON
 from application.commands import requests
 from application.commands.answers import ClockAnswer
 from domain.refusals import InvalidInput
+from interfaces.graphql.accounting_fields import AccountingMutations
 from interfaces.graphql.catalog_fields import CatalogMutations
 from interfaces.graphql.commands import perform, perform_each, submit
 from interfaces.graphql.context import Info
@@ -60,6 +61,7 @@ LARGEST_BATCH = 1_000
 
 @strawberry.type
 class Mutation(
+    AccountingMutations,
     CatalogMutations,
     CostMutations,
     CorrectionMutations,

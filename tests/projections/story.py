@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from application.commands.accounting_requests import (
+    AbandonClose,
+    BeginClose,
+    CompleteClose,
+    EndDays,
+    ReopenPeriod,
+    SetAccountingPolicy,
+)
 from application.commands.catalog_requests import DraftProductVersion, PublishProductVersion
 from application.commands.requests import (
     AdjustWallet,
@@ -41,6 +49,7 @@ from application.commands.top_up_requests import (
     SetBalanceAlert,
 )
 from domain.refusals import InsufficientFunds
+from domain.revenue.months import last_day, month_after, month_of, months_from
 from domain.subscriptions.cycles import CyclePeriod
 from tests.plans import flat, included, seat
 from tests.projections.documents import tell_documents
@@ -60,6 +69,7 @@ def tell(shop: Shop) -> None:
     spend_control(shop)
     watched(shop)
     on_account(shop)
+    accounting(shop)
     subscribed(shop)
     tell_rated(shop)
     tell_documents(shop)
@@ -307,3 +317,33 @@ def subscribed(shop: Shop) -> None:
     again = shop.do(Subscribe("again", customer, "pro")).subscription_id
     shop.wait(days=1)
     shop.do(CancelSubscription(again, at_cycle_end=False))
+
+
+def accounting(shop: Shop) -> None:
+    """Policies, days that end, months that close and open again."""
+    customer = shop.customer()
+    begun = shop.clock.at
+    shop.grant(customer, "62", "PAID", recognition="RATABLE", expires_at=begun + timedelta(days=62))
+    shop.grant(customer, "100", "PAID")
+    shop.charge(customer, "30")
+    month = month_of(begun.date())
+    shop.do(
+        SetAccountingPolicy(
+            month_after(month),
+            breakage_method="PROPORTIONAL",
+            breakage_estimate="0.2",
+            escheat_share="0.1",
+            evidence="seen",
+        )
+    )
+    now = shop.wait(days=70)
+    for each in months_from("2026-01", month_of(now.date())):
+        shop.do(EndDays(min(last_day(each), now.date() - timedelta(days=1))))
+    for each in months_from("2026-01", month):
+        shop.do(BeginClose(each, ("5", "USD")))
+        shop.do(CompleteClose(each, 1, "0" * 64, ()))
+    shop.do(ReopenPeriod(month, "late"))
+    shop.do(BeginClose(month))
+    shop.do(AbandonClose(month, ()))
+    shop.wait(days=1)
+    shop.do(EndDays(shop.clock.at.date() - timedelta(days=1)))

@@ -11,6 +11,7 @@ from projections import positions
 from projections.balances import Balances
 from projections.charges import Charges
 from projections.customers import Customers
+from projections.journal import Journal
 from projections.log import LogReader
 from projections.margins import Margins
 from projections.notifications import Notifications
@@ -137,3 +138,7 @@ class TestMargins(ReadModelContract):
 
 class TestSubscriptions(ReadModelContract):
     model_class: ClassVar[type[ReadModel[Any]]] = Subscriptions
+
+
+class TestJournal(ReadModelContract):
+    model_class: ClassVar[type[ReadModel[Any]]] = Journal

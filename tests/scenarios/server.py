@@ -111,11 +111,16 @@ class Client:
         )
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Return the data; there must be no errors."""
-        answer = self.http.post("/graphql", json={"query": query, "variables": variables})
-        assert answer.status_code == 200, answer.text
-        body = answer.json()
-        assert "errors" not in body, body["errors"]
+        """Return the data; there must be no errors. Lists that are behind are asked again."""
+        deadline = time.monotonic() + 30
+        while True:
+            answer = self.http.post("/graphql", json={"query": query, "variables": variables})
+            assert answer.status_code == 200, answer.text
+            body = answer.json()
+            assert "errors" not in body, body["errors"]
+            behind = "lists" in body.get("extensions", {}) and "mutation" not in query
+            if not behind or time.monotonic() >= deadline:
+                break
         data: dict[str, Any] = body["data"]
         return data
 

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from pyarrow import parquet  # type: ignore[import-untyped]
 
+from tests.scenarios.accountant import TRIAL_BALANCE, balances, usd
 from tests.scenarios.server import Client
 from tests.scenarios.test_invoices import Office
-from tests.scenarios.test_journal import TRIAL_BALANCE, balances, usd
 
 pytestmark = pytest.mark.storage
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.scenarios.accountant import balances
 from tests.scenarios.server import Client
 from tests.scenarios.test_invoices import Office, amounts
-from tests.scenarios.test_journal import balances
 from tests.scenarios.test_subscriptions_over_http import Plans
 
 pytestmark = pytest.mark.storage

@@ -12,10 +12,11 @@ import httpx
 import pytest
 from pypdf import PdfReader
 
+from tests.scenarios.accountant import balances as all_balances
+from tests.scenarios.accountant import usd
 from tests.scenarios.conftest import START
 from tests.scenarios.server import Client
-from tests.scenarios.test_journal import balances as all_balances
-from tests.scenarios.test_journal import posted, usd
+from tests.scenarios.test_journal import posted
 
 pytestmark = pytest.mark.storage
 
@@ -76,7 +77,7 @@ TAX = """mutation ($c: ID!, $rate: Decimal!, $inclusive: Boolean!) {
 
 def balances(client: Client) -> dict[str, str]:
     """Return what accounts stand at, those at zero left out."""
-    return {key: amount for key, amount in all_balances(client).items() if amount != "0"}
+    return {key: amount for key, amount in all_balances(client, "2026-02").items() if amount != "0"}
 
 
 class Office:

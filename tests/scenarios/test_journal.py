@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from tests.scenarios.accountant import JOURNAL, TRIAL_BALANCE, balances, entries, lines, usd
 from tests.scenarios.server import Client
 
 pytestmark = pytest.mark.storage
 
-JOURNAL = """query ($month: String!, $asOf: DateTime, $first: Int, $after: String) {
-  journal(month: $month, asOf: $asOf, first: $first, after: $after) {
-    nodes {
-      number kind actor date period currency grantId customerId chargeId description
-      lines { account debit credit functionalDebit functionalCredit }
-    }
-    pageInfo { hasNextPage endCursor }
-  }
-}"""
-TRIAL_BALANCE = """query ($month: String!, $asOf: DateTime) {
-  trialBalance(month: $month, asOf: $asOf) { account currency opening debit credit closing }
-}"""
 PAID = """mutation ($grant: ID!, $reference: String!, $fee: Decimal) {
   answer: recordGrantPayment(grantId: $grant, reference: $reference, fee: $fee) {
     __typename ... on CreditGrant { id replayed } ... on Problem { code }
@@ -42,39 +30,8 @@ ROLLFORWARD = """query ($from: String!, $to: String!, $asOf: DateTime) {
 MONTHS = ("2026-01", "2026-02")
 
 
-def usd(amount: str) -> dict[str, str]:
-    return {"amount": amount, "currency": "USD"}
-
-
-def entries(client: Client, month: str, **terms: Any) -> list[dict[str, Any]]:
-    """Return a month's entries; each must balance, in both currencies."""
-    nodes: list[dict[str, Any]] = client.ask(JOURNAL, month=month, **terms)["journal"]["nodes"]
-    for entry in nodes:
-        for debit, credit in (("debit", "credit"), ("functionalDebit", "functionalCredit")):
-            debits = sum(Decimal(line[debit]) for line in entry["lines"])
-            assert debits == sum(Decimal(line[credit]) for line in entry["lines"])
-    return nodes
-
-
-def lines(entry: dict[str, Any]) -> dict[str, str]:
-    """Return an entry's amounts by account, credits below zero."""
-    return {
-        line["account"]: line["debit"] if line["debit"] != "0" else f"-{line['credit']}"
-        for line in entry["lines"]
-    }
-
-
 def posted(client: Client) -> list[dict[str, str]]:
     return [lines(entry) for month in MONTHS for entry in entries(client, month)]
-
-
-def balances(client: Client, month: str = "2026-02", **terms: Any) -> dict[str, str]:
-    rows = client.ask(TRIAL_BALANCE, month=month, **terms)["trialBalance"]
-    for row in rows:
-        moved = Decimal(row["debit"]) - Decimal(row["credit"])
-        assert Decimal(row["closing"]) == Decimal(row["opening"]) + moved
-    assert sum(Decimal(row["closing"]) for row in rows) == 0
-    return {row["account"]: row["closing"] for row in rows}
 
 
 def test_l1_revenue_of_a_burn_down(client: Client) -> None:
@@ -84,7 +41,11 @@ def test_l1_revenue_of_a_burn_down(client: Client) -> None:
     client.grant("D", "20", paid=usd("2"), priority=10)
     client.charge("e1", "60")
     client.charge("e2", "60")
-    assert balances(client) == {"cash": "16", "contract_liability": "-8", "revenue_usage": "-8"}
+    assert balances(client, "2026-02") == {
+        "cash": "16",
+        "contract_liability": "-8",
+        "revenue_usage": "-8",
+    }
 
 
 def test_l2_breakage_is_of_the_last_moment(client: Client) -> None:
@@ -157,14 +118,14 @@ def test_v13_parts_make_the_whole(
         {"revenue_usage": last, "contract_liability": f"-{last}"},
         {"contract_liability": last, "revenue_usage": f"-{last}"},
     ]
-    assert balances(client)["contract_liability"] == "0"
+    assert balances(client, "2026-02")["contract_liability"] == "0"
 
 
 def test_v14_refund_with_a_bonus(client: Client) -> None:
     paid = client.grant("A", "1000", paid=usd("100"), bundleId="b")["id"]
     client.grant("B", "250", source="PROMOTIONAL", bundleId="b")
     client.charge("e1", "500")
-    before = balances(client)
+    before = balances(client, "2026-02")
     assert (before["revenue_usage"], before["contract_liability"]) == ("-40", "-60")
     answer = client.answer(REFUND_GRANT, id=paid, money=usd("75"))
     assert answer["status"] == "REFUNDED", answer
@@ -202,10 +163,10 @@ def test_pages_and_as_of(client: Client) -> None:
     assert not page["pageInfo"]["hasNextPage"]
     # as of
     assert len(entries(client, "2026-01", asOf="2026-01-12T09:59:59Z")) == 1
-    assert balances(client, asOf="2026-01-12T09:59:59Z") == {
+    assert balances(client, "2026-02", asOf="2026-01-12T09:59:59Z") == {
         "cash": "100", "contract_liability": "-100",
     }  # fmt: skip
-    assert balances(client, asOf="2026-02-02T10:00:00Z") == balances(client)
+    assert balances(client, "2026-02", asOf="2026-02-02T10:00:00Z") == balances(client, "2026-02")
     # months
     rows = client.ask(TRIAL_BALANCE, month="2026-02")["trialBalance"]
     assert rows[1] == {

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.scenarios.accountant import balances, entries, lines, usd
 from tests.scenarios.server import REFUSED, Client
-from tests.scenarios.test_journal import PAID, balances, entries, lines, posted, usd
+from tests.scenarios.test_journal import PAID, posted
 
 pytestmark = pytest.mark.storage
 
@@ -36,7 +37,7 @@ def paid(client: Client, grant: str, reference: str = "wire-1") -> dict[str, Any
 
 def standing(client: Client) -> dict[str, str]:
     """Return what accounts stand at, those at zero left out."""
-    return {key: amount for key, amount in balances(client).items() if amount != "0"}
+    return {key: amount for key, amount in balances(client, "2026-02").items() if amount != "0"}
 
 
 def test_v22_tax_is_no_consideration(client: Client) -> None:

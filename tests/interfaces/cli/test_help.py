@@ -13,8 +13,8 @@ from interfaces.cli.main import cli
 from tests.interfaces.cli.conftest import invoke
 
 COMMANDS = (
-    "catalog", "configure", "demo", "doctor", "export", "fetch-graphiql", "import-usage", "migrate",
-    "rebuild", "replay",
+    "catalog", "close", "configure", "demo", "doctor", "export", "fetch-graphiql", "import-usage",
+    "migrate", "rebuild", "replay",
     "run", "serve",
 )  # fmt: skip
 HEAVY = (

@@ -1,0 +1,336 @@
+"""Schedules, what they sum to, and what of them lies ahead. Amounts are minor units.
+
+As of a time or a position, an obligation's months are folded from its entries recorded by
+then; without, they are read as they are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby, islice
+from typing import Any
+from uuid import UUID
+
+from psycopg.sql import SQL, Composable
+
+from domain.revenue.books import Movements, movements_of
+from domain.revenue.chart import CHART
+from domain.revenue.obligation import Obligation
+from domain.revenue.schedule import ScheduleRow, schedule_of, within_a_year
+from projections.as_of import AsOf, recorded_by
+from projections.journal import JOURNAL, OBLIGATIONS
+from projections.pages import Page, cursor, place
+from projections.tables import Location
+
+_AT_ONCE = 500
+_PART = 10**18
+_REVENUE = [account.key for account in CHART if account.type == "REVENUE"]
+
+_CHOSEN = """
+    SELECT {columns} FROM {obligations} o
+    WHERE tenant = %(tenant)s AND obligation_id > %(after)s
+    AND (%(customer)s::uuid IS NULL OR customer_id = %(customer)s)
+    AND (%(grant)s::uuid IS NULL OR obligation_id = %(grant)s OR grant_id = %(grant)s)
+    AND (%(month)s::text IS NULL OR NOT ended OR EXISTS (
+        SELECT FROM {obligation_months} m WHERE m.tenant = o.tenant
+        AND m.obligation_id = o.obligation_id AND m.period >= %(month)s
+    ))
+    ORDER BY obligation_id LIMIT %(limit)s
+"""
+_MONTHS = """
+    SELECT obligation_id::text, period, paid::text, recognized::text, breakage::text,
+        refunded::text, escheated::text, transferred::text, delivered::text
+    FROM {obligation_months} WHERE tenant = %(tenant)s AND obligation_id = ANY(%(ids)s::uuid[])
+    ORDER BY obligation_id, period
+"""
+_ENTRIES = """
+    SELECT {columns} FROM {journal} WHERE tenant = %(tenant)s AND {recorded}
+    AND (obligation_id = ANY(%(ids)s::uuid[]) OR from_grant_id = ANY(%(ids)s::uuid[]))
+    ORDER BY number
+"""
+_OWED = """
+    SELECT {columns}, liability::text
+    FROM {obligations} JOIN ({liabilities}) AS owed USING (obligation_id)
+    WHERE tenant = %(tenant)s AND liability <> 0
+"""
+_LIABILITIES = """
+    SELECT obligation_id,
+        sum(paid - recognized - breakage - refunded - escheated - transferred) AS liability
+    FROM {obligation_months} WHERE tenant = %(tenant)s GROUP BY obligation_id
+"""
+_LIABILITIES_AS_OF = """
+    SELECT CASE WHEN amount > 0 THEN coalesce(from_grant_id, obligation_id)
+        ELSE obligation_id END AS obligation_id, -sum(amount) AS liability
+    FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
+    WHERE tenant = %(tenant)s AND account = 'contract_liability' AND obligation_id IS NOT NULL
+    AND {recorded} GROUP BY 1
+"""
+_WATERFALL = """
+    SELECT to_char(o.first_day, 'YYYY-MM'), m.period, o.currency, sum(m.paid)::text,
+        sum(m.recognized)::text, sum(m.breakage)::text, sum(m.refunded)::text,
+        sum(m.escheated)::text, sum(m.transferred)::text
+    FROM {obligation_months} m JOIN {obligations} o USING (tenant, obligation_id)
+    WHERE m.tenant = %(tenant)s AND m.period <= %(until)s
+    GROUP BY 1, 2, 3 ORDER BY 3, 1, 2
+"""
+_BACKTEST = """
+    SELECT to_char(first_day, 'YYYY-MM'), asset, max(scale), source,
+        sum(granted - revoked)::text, sum(burned)::text, sum(lapsed)::text,
+        sum(granted - revoked) FILTER (WHERE ended)::text,
+        sum(lapsed) FILTER (WHERE ended)::text
+    FROM {obligations} WHERE tenant = %(tenant)s AND booked AND NOT ratable
+    GROUP BY 1, 2, 4 ORDER BY 1, 2, 4
+"""
+_EARNED = """
+    SELECT {key}, period, currency,
+        coalesce(-sum(amount) FILTER (WHERE account = 'revenue_usage'), 0)::text,
+        coalesce(-sum(amount) FILTER (WHERE account = 'revenue_ratable'), 0)::text,
+        coalesce(-sum(amount) FILTER (WHERE account = 'revenue_breakage'), 0)::text,
+        coalesce(sum(amount) FILTER (WHERE account = 'revenue_concessions'), 0)::text
+    FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
+    WHERE tenant = %(tenant)s AND period BETWEEN %(first)s AND %(last)s
+    AND account = ANY(%(revenue)s) GROUP BY 1, 2, 3 ORDER BY 2, 3, 1
+"""
+_KEYS = {
+    "PRODUCT": SQL("coalesce(product, '')"),
+    "METER": SQL("coalesce(meter, '')"),
+    "CUSTOMER": SQL("coalesce(customer_id::text, '')"),
+    "TYPE": SQL("fact"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Contract liability by when it is expected to be revenue."""
+
+    currency: str
+    within_a_year: int
+    beyond: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaterfallRow:
+    """What of the sales of `cohort` was allocated and left the liability in `period`."""
+
+    cohort: str
+    period: str
+    currency: str
+    paid: int
+    recognized: int
+    breakage: int
+    refunded: int
+    escheated: int
+    transferred: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestRow:
+    """Of the grants of a month: units granted (less revoked), burned, lapsed; and of those
+    that have ended. What lapsed of the ended is the share that an estimate foretold.
+    """
+
+    cohort: str
+    asset: str
+    scale: int
+    source: str
+    granted: int
+    burned: int
+    lapsed: int
+    ended: int
+    ended_lapsed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EarnedRow:
+    key: str
+    period: str
+    currency: str
+    usage: int
+    ratable: int
+    breakage: int
+    concessions: int
+
+
+class ScheduleQueries:
+    """Part of `ReadModels`."""
+
+    _location: Location
+
+    def _rows(
+        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
+    ) -> Sequence[tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def schedule_page(
+        self,
+        tenant_id: str,
+        first: int,
+        after: str | None = None,
+        *,
+        month: str | None = None,
+        customer_id: str | None = None,
+        grant_id: str | None = None,
+        as_of: AsOf | None = None,
+    ) -> Page[ScheduleRow]:
+        """Return rows by obligation and month. Raises BadCursor."""
+        passed = _place_of(after)
+        rows = self.schedule_rows(
+            tenant_id, month=month, customer_id=customer_id, grant_id=grant_id, as_of=as_of,
+            after=passed,
+        )  # fmt: skip
+        found = list(islice(rows, first + 1))
+        end = _cursor_of(found[:first][-1]) if found[:first] else None
+        return Page(found[:first], end, has_next=len(found) > first)
+
+    def schedule_rows(
+        self,
+        tenant_id: str,
+        *,
+        month: str | None = None,
+        customer_id: str | None = None,
+        grant_id: str | None = None,
+        as_of: AsOf | None = None,
+        after: tuple[str, str] | None = None,
+    ) -> Iterator[ScheduleRow]:
+        """Yield rows by obligation and month; after: an obligation and its month, passed."""
+        last = "00000000-0000-0000-0000-000000000000"
+        if after is not None:
+            # The months of that obligation that come later are wanted still.
+            last = str(UUID(int=max(UUID(after[0]).int - 1, 0)))
+        asked = {"customer": customer_id, "grant": grant_id, "limit": _AT_ONCE}
+        # What has ended since may have lived then.
+        asked["month"] = month if as_of is None else None
+        while True:
+            chosen = [
+                OBLIGATIONS.row_of(row)
+                for row in self._rows(
+                    tenant_id, _CHOSEN, {**asked, "after": last}, columns=OBLIGATIONS.selected()
+                )
+            ]
+            months = self._months_of(tenant_id, chosen, as_of)
+            for o in chosen:
+                for row in schedule_of(o, months.get(o.obligation_id, ()), month):
+                    if after is None or (row.obligation_id, row.period) > after:
+                        yield row
+            if len(chosen) < _AT_ONCE:
+                return
+            last = chosen[-1].obligation_id
+
+    def _months_of(
+        self, tenant_id: str, chosen: Sequence[Obligation], as_of: AsOf | None
+    ) -> dict[str, list[Movements]]:
+        """Return the movements of each of these obligations, by month in order."""
+        wanted = {o.obligation_id: o for o in chosen}
+        asked = {"ids": list(wanted), "as_of": as_of}
+        if as_of is None:
+            rows = self._rows(tenant_id, _MONTHS, asked)
+            moved = [
+                Movements(
+                    tenant_id, obligation_id, period, wanted[obligation_id].grant_id,
+                    wanted[obligation_id].customer_id, "", wanted[obligation_id].currency,
+                    *map(int, figures),
+                )
+                for obligation_id, period, *figures in rows
+            ]  # fmt: skip
+        else:
+            entries = self._rows(
+                tenant_id, _ENTRIES, asked, columns=JOURNAL.selected(), recorded=recorded_by(as_of)
+            )
+            folded = movements_of(map(JOURNAL.row_of, entries))
+            moved = [each for (_, key, _), each in sorted(folded.items()) if key in wanted]
+        return {
+            key: list(group) for key, group in groupby(moved, key=lambda each: each.obligation_id)
+        }
+
+    def grant_schedules(
+        self, tenant_id: str, grant_ids: Sequence[str]
+    ) -> dict[str, list[ScheduleRow]]:
+        """Return the schedules of grants, by grant."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT {columns} FROM {obligations}"
+            " WHERE tenant = %(tenant)s AND obligation_id = ANY(%(ids)s::uuid[])",
+            {"ids": list(grant_ids)},
+            columns=OBLIGATIONS.selected(),
+        )
+        chosen = [OBLIGATIONS.row_of(row) for row in rows]
+        months = self._months_of(tenant_id, chosen, None)
+        return {
+            o.obligation_id: list(schedule_of(o, months.get(o.obligation_id, ()))) for o in chosen
+        }
+
+    def liability_ahead(self, tenant_id: str, on: date, as_of: AsOf | None = None) -> list[Ahead]:
+        """Return by currency what is owed on a day and when it is expected to be revenue."""
+        liabilities = self._location.query(_LIABILITIES)
+        if as_of is not None:
+            liabilities = self._location.query(_LIABILITIES_AS_OF, recorded=recorded_by(as_of))
+        sums: dict[str, list[int]] = {}
+        for *columns, liability in self._rows(
+            tenant_id,
+            _OWED,
+            {"as_of": as_of},
+            columns=OBLIGATIONS.selected(),
+            liabilities=liabilities,
+        ):
+            o = OBLIGATIONS.row_of(columns)
+            soon = within_a_year(o, int(liability), on)
+            total = sums.setdefault(o.currency, [0, 0])
+            total[0] += soon
+            total[1] += int(liability) - soon
+        return [Ahead(currency, *bands) for currency, bands in sorted(sums.items())]
+
+    def waterfall(self, tenant_id: str, until: str) -> list[WaterfallRow]:
+        """Return what became, month by month, of what was sold in each month."""
+        rows: list[WaterfallRow] = []
+        remaining: dict[tuple[str, str], int] = {}
+        for cohort, period, currency, *texts in self._rows(tenant_id, _WATERFALL, {"until": until}):
+            paid, recognized, breakage, refunded, escheated, transferred = map(int, texts)
+            left = recognized + breakage + refunded + escheated + transferred
+            key = (currency, cohort)
+            remaining[key] = remaining.get(key, 0) + paid - left
+            rows.append(
+                WaterfallRow(
+                    cohort, period, currency, paid, recognized, breakage, refunded, escheated,
+                    transferred, remaining[key],
+                )
+            )  # fmt: skip
+        return rows
+
+    def breakage_backtest(self, tenant_id: str) -> list[BacktestRow]:
+        """Return what of the credits of each month lapsed in the end."""
+        return [
+            BacktestRow(cohort, asset, scale, source, *(int(units or 0) for units in figures))
+            for cohort, asset, scale, source, *figures in self._rows(tenant_id, _BACKTEST, {})
+        ]
+
+    def revenue_by(self, tenant_id: str, by: str, months: tuple[str, str]) -> list[EarnedRow]:
+        """Return revenue by PRODUCT, METER, CUSTOMER or TYPE (the fact that earned it)."""
+        rows = self._rows(
+            tenant_id,
+            _EARNED,
+            {"first": months[0], "last": months[1], "revenue": _REVENUE},
+            key=_KEYS[by],
+        )
+        return [
+            EarnedRow(key, period, currency, *map(int, figures))
+            for key, period, currency, *figures in rows
+        ]
+
+
+def _place_of(after: str | None) -> tuple[str, str] | None:
+    if after is None:
+        return None
+    high, middle, low, month = place("schedule", 4, after)
+    number = (high * _PART + middle) * _PART + low
+    if number >= 2**128:
+        number = 2**128 - 1
+    return str(UUID(int=number)), f"{month // 100:04d}-{month % 100:02d}"
+
+
+def _cursor_of(row: ScheduleRow) -> str:
+    number = UUID(row.obligation_id).int
+    month = int(row.period.replace("-", ""))
+    return cursor("schedule", number // _PART**2, number // _PART % _PART, number % _PART, month)
