@@ -47,14 +47,18 @@ class Account:
 
     granted = remaining + burned + expired + revoked, at every moment. `due` is the
     wallet's, ordered by time; this account's grants stand in it. used_up, in_overage: what
-    was told of the sources of its grants and of what it owes.
+    was told of the sources of its grants and of what it owes. `usable` and `queues` have
+    a scope while one of its grants can pay; `graced`: grants that expire before they lapse,
+    by expiry; `active`: how many ACTIVE grants each source has.
     """
 
     __slots__ = (
+        "active",
         "asset",
         "burned_units",
         "due",
         "expired_units",
+        "graced",
         "granted_units",
         "grants",
         "held_units",
@@ -71,7 +75,6 @@ class Account:
         "uncovered_held_units",
         "usable",
         "used_up",
-        "with_grace",
     )
 
     def __init__(self, asset: str, scale: int, due: list[DueKey]) -> None:
@@ -87,7 +90,8 @@ class Account:
         self.limit_units: int | None = 0
         self.usable: dict[Scope, int] = {}
         self.queues: dict[Scope, list[tuple[BurnKey, OpenGrant]]] = {}
-        self.with_grace = 0
+        self.graced: list[tuple[datetime, str]] = []
+        self.active: dict[str, int] = {}
         self.used_up: set[str] = set()
         self.in_overage = False
 
@@ -98,8 +102,8 @@ class Account:
         set aside beyond grants, less overage owed.
         """
         usable = sum(self.usable.values())
-        if self.with_grace:
-            usable -= self._grace_units(self.grants.values(), at, at)
+        if self.graced:
+            usable -= self._past_expiry_units(at)
         return usable - self.uncovered_held_units - self.owed_units
 
     def available_for_units(self, meter: str, occurred_at: datetime, at: datetime) -> int:
@@ -108,16 +112,14 @@ class Account:
         for scope, units in self.usable.items():
             if scope is None or meter in scope:
                 usable += units
-        if self.with_grace:
-            usable -= self._grace_units(self.payers(meter), occurred_at, at)
+        if self.graced:
+            usable -= self._past_expiry_units(min(occurred_at, at), meter)
         return usable - self.uncovered_held_units - self.owed_units
 
     def payers(self, meter: str) -> Iterator[OpenGrant]:
         """Return the grants that can pay this meter, in burn-down order."""
         queues = [
-            queue
-            for scope, queue in self.queues.items()
-            if queue and (scope is None or meter in scope)
+            queue for scope, queue in self.queues.items() if scope is None or meter in scope
         ]
         if len(queues) == 1:
             return (grant for _, grant in queues[0])
@@ -127,13 +129,20 @@ class Account:
         """Return all open grants in burn-down order."""
         return sorted(self.grants.values(), key=lambda grant: burn_order(grant.terms))
 
-    @staticmethod
-    def _grace_units(grants: Iterable[OpenGrant], occurred_at: datetime, at: datetime) -> int:
-        return sum(
-            grant.free_units
-            for grant in grants
-            if grant.status == "ACTIVE" and not grant.pays_at(occurred_at, at)
-        )
+    def _past_expiry_units(self, at: datetime, meter: str | None = None) -> int:
+        """Return the free units of grants that are only good for usage before their expiry,
+        which is not after `at`; of those that can pay a meter, if one is named.
+        """
+        units = 0
+        for expires_at, grant_id in self.graced:
+            if expires_at > at:
+                break
+            grant = self.grants[grant_id]
+            scope = grant.terms.meters
+            pays = meter is None or scope is None or meter in scope
+            if pays and grant.status == "ACTIVE":
+                units += grant.free_units
+        return units
 
     def invoiced_units(self) -> int:
         """Of what is owed, what is on an invoice that is not paid yet."""
@@ -145,14 +154,11 @@ class Account:
 
     def has_left(self, source: str) -> bool:
         """Whether a grant of this source can be used."""
-        return any(
-            grant.terms.source == source and grant.status == "ACTIVE"
-            for grant in self.grants.values()
-        )
+        return source in self.active
 
     def next_source(self) -> str | None:
         """Return the source of the grant that pays next; None if none does."""
-        heads = [queue[0] for queue in self.queues.values() if queue]
+        heads = [queue[0] for queue in self.queues.values()]
         return min(heads, key=lambda head: head[0])[1].terms.source if heads else None
 
     # Folding
@@ -333,39 +339,56 @@ class Account:
         grant.held_units += held_units
         if grant.status == "ACTIVE":
             after = grant.remaining_units - grant.held_units
-            self.usable[grant.terms.meters] += after - before
-            if after and not before:
-                self._enqueue(grant)
-            elif before and not after:
-                self._dequeue(grant)
+            if after and before:
+                self.usable[grant.terms.meters] += after - before
+            elif after:
+                self._enqueue(grant, after)
+            elif before:
+                self._dequeue(grant, before)
 
     def _activate(self, grant: OpenGrant) -> None:
-        grant.status = "ACTIVE"
-        scope = grant.terms.meters
-        self.usable[scope] = self.usable.get(scope, 0) + grant.free_units
+        if grant.status != "ACTIVE":
+            grant.status = "ACTIVE"
+            self._count_active(grant, 1)
         if grant.free_units:
-            self._enqueue(grant)
+            self._enqueue(grant, grant.free_units)
 
     def _deactivate(self, grant: OpenGrant, status: str) -> None:
-        self.usable[grant.terms.meters] -= grant.free_units
         if grant.free_units:
-            self._dequeue(grant)
-        grant.status = status
+            self._dequeue(grant, grant.free_units)
+        if status != "ACTIVE":
+            grant.status = status
+            self._count_active(grant, -1)
 
-    def _enqueue(self, grant: OpenGrant) -> None:
-        queue = self.queues.setdefault(grant.terms.meters, [])
-        insort(queue, (burn_order(grant.terms), grant))
+    def _count_active(self, grant: OpenGrant, change: int) -> None:
+        source = grant.terms.source
+        left = self.active.get(source, 0) + change
+        if left:
+            self.active[source] = left
+        else:
+            del self.active[source]
 
-    def _dequeue(self, grant: OpenGrant) -> None:
-        queue = self.queues[grant.terms.meters]
+    def _enqueue(self, grant: OpenGrant, free_units: int) -> None:
+        scope = grant.terms.meters
+        self.usable[scope] = self.usable.get(scope, 0) + free_units
+        insort(self.queues.setdefault(scope, []), (burn_order(grant.terms), grant))
+
+    def _dequeue(self, grant: OpenGrant, free_units: int) -> None:
+        scope = grant.terms.meters
+        queue = self.queues[scope]
+        if len(queue) == 1:
+            del self.queues[scope], self.usable[scope]
+            return
+        self.usable[scope] -= free_units
         del queue[bisect_left(queue, burn_order(grant.terms), key=lambda entry: entry[0])]
 
     def _admit(self, grant: OpenGrant) -> None:
         terms = grant.terms
         self.grants[terms.grant_id] = grant
-        self.with_grace += terms.lapses_at != terms.expires_at
-        if terms.meters not in self.usable:
-            self.usable[terms.meters] = 0
+        if grant.status == "ACTIVE":
+            self._count_active(grant, 1)
+        if terms.expires_at is not None and terms.lapses_at != terms.expires_at:
+            insort(self.graced, (terms.expires_at, terms.grant_id))
         if terms.lapses_at is not None and grant.status in ("ACTIVE", "PENDING"):
             insort(self.due, self._expiry_key(grant))
             notice = self._notice_key(grant)
@@ -373,8 +396,12 @@ class Account:
                 insort(self.due, notice)
 
     def _dismiss(self, grant: OpenGrant) -> None:
-        del self.grants[grant.terms.grant_id]
-        self.with_grace -= grant.terms.lapses_at != grant.terms.expires_at
+        terms = grant.terms
+        del self.grants[terms.grant_id]
+        if grant.status == "ACTIVE":
+            self._count_active(grant, -1)
+        if terms.expires_at is not None and terms.lapses_at != terms.expires_at:
+            del self.graced[bisect_left(self.graced, (terms.expires_at, terms.grant_id))]
         self._unschedule(grant)
 
     def _unschedule(self, grant: OpenGrant) -> None:

@@ -924,13 +924,12 @@ def check_memory(live: Wallet, books: Books) -> None:
 
 def shape(account: Account) -> tuple[Any, ...]:
     """Return what an account keeps beside its state, so as not to count it anew."""
-    usable = {scope: units for scope, units in account.usable.items() if units}
     queues = {
         scope: [grant.terms.grant_id for _, grant in queue]
         for scope, queue in account.queues.items()
-        if queue
     }
-    return usable, queues, account.pending_units, account.owed_units, account.with_grace
+    told = (account.pending_units, account.owed_units)
+    return account.usable, queues, *told, account.graced, account.active
 
 
 def check_indexes(account: Account) -> None:
@@ -944,7 +943,14 @@ def check_indexes(account: Account) -> None:
         {scope: [grant.terms.grant_id for grant in each] for scope, each in paying.items()},
         sum(grant.remaining_units for grant in pending),
         length(account.owed),
-        sum(grant.terms.lapses_at != grant.terms.expires_at for grant in account.grants.values()),
+        sorted(
+            (terms.expires_at, terms.grant_id)
+            for terms in (grant.terms for grant in account.grants.values())
+            if terms.expires_at is not None and terms.lapses_at != terms.expires_at
+        ),
+        Counter(
+            grant.terms.source for grant in account.grants.values() if grant.status == "ACTIVE"
+        ),
     )
     for queue in account.queues.values():
         assert all(key == burn_order(grant.terms) for key, grant in queue)
