@@ -472,9 +472,7 @@ class Work:
         wallet = self.batch.wallet(self.tenant_id, wallet_id)
         if wallet is None:
             raise NotFound(what="customer", key=customer)
-        wallet.seal()
-        copy = Wallet.restored(wallet.id, wallet.version, wallet.recorded_at, wallet.state())
-        copy.write_to([])
+        copy = wallet.copied()
         self._fall_due(copy)
         return copy
 

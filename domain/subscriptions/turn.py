@@ -326,7 +326,7 @@ class Turn:
         if live is None or given.grant_id not in live.grants:
             return ()
         whole = most is None
-        grant = live.grants[given.grant_id]
+        grant = live.changing(given.grant_id)
         if not units and not whole:
             return ()
         figures = self.wallet.revoke(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import merge
 
@@ -49,13 +50,15 @@ class Account:
     wallet's, ordered by time; this account's grants stand in it. used_up, in_overage: what
     was told of the sources of its grants and of what it owes. `usable` and `queues` have
     a scope while one of its grants can pay; `graced`: grants that expire before they lapse,
-    by expiry; `active`: how many ACTIVE grants each source has.
+    by expiry; `active`: how many ACTIVE grants each source has. `copied`: of an account
+    that shares the grants of another (`shared`), which of them it has copied to change them.
     """
 
     __slots__ = (
         "active",
         "asset",
         "burned_units",
+        "copied",
         "due",
         "expired_units",
         "graced",
@@ -94,6 +97,7 @@ class Account:
         self.active: dict[str, int] = {}
         self.used_up: set[str] = set()
         self.in_overage = False
+        self.copied: set[str] | None = None
 
     # What it can pay
 
@@ -118,9 +122,7 @@ class Account:
 
     def payers(self, meter: str) -> Iterator[OpenGrant]:
         """Return the grants that can pay this meter, in burn-down order."""
-        queues = [
-            queue for scope, queue in self.queues.items() if scope is None or meter in scope
-        ]
+        queues = [queue for scope, queue in self.queues.items() if scope is None or meter in scope]
         if len(queues) == 1:
             return (grant for _, grant in queues[0])
         return (grant for _, grant in merge(*queues))
@@ -174,7 +176,7 @@ class Account:
             insort(self.due, self._effective_key(grant))
 
     def make_effective(self, grant_id: str) -> None:
-        grant = self.grants[grant_id]
+        grant = self.changing(grant_id)
         self.pending_units -= grant.remaining_units
         self._drop_due(self._effective_key(grant))
         self._activate(grant)
@@ -183,7 +185,7 @@ class Account:
     def extend(
         self, grant_id: str, expires_at: datetime | None, lapses_at: datetime | None
     ) -> None:
-        grant = self.grants[grant_id]
+        grant = self.changing(grant_id)
         active = grant.status == "ACTIVE"
         if active:
             self._deactivate(grant, "ACTIVE")
@@ -208,18 +210,18 @@ class Account:
         grant.stream_version += 1
 
     def tell_expiry(self, grant_id: str) -> None:
-        grant = self.grants[grant_id]
+        grant = self.changing(grant_id)
         self._drop_notice(grant)
         grant.expiry_told = True
 
     def lapse(self, grant_id: str, units: int) -> None:
-        grant = self.grants[grant_id]
+        grant = self.changing(grant_id)
         self._end(grant, "LAPSED", units)
         grant.expired_units += units
         self.expired_units += units
 
     def revoke(self, grant_id: str, units: int, ends: str | None) -> None:
-        grant = self.grants[grant_id]
+        grant = self.changing(grant_id)
         if ends is not None or grant.status not in ("ACTIVE", "PENDING"):
             self._end(grant, ends or grant.status, units)
         else:
@@ -234,25 +236,25 @@ class Account:
 
     def debit(self, burned: Iterable[Part], incurred: Range | None) -> None:
         for grant_id, units in burned:
-            self._burn(self.grants[grant_id], units, 0)
+            self._burn(self.changing(grant_id), units, 0)
         if incurred is not None:
             self._incur(incurred)
 
     def pin(self, pinned: Iterable[Part], units: int, uncovered_units: int) -> None:
         for grant_id, part in pinned:
-            self._move(self.grants[grant_id], 0, part)
+            self._move(self.changing(grant_id), 0, part)
         self.held_units += units
         self.uncovered_held_units += uncovered_units
 
     def unpin(self, released: Iterable[Part], units: int, uncovered_units: int) -> None:
         for grant_id, part in released:
-            self._move(self.grants[grant_id], 0, -part)
+            self._move(self.changing(grant_id), 0, -part)
         self.held_units -= units
         self.uncovered_held_units -= uncovered_units
 
     def debit_pinned(self, burned: Iterable[Part]) -> None:
         for grant_id, units in burned:
-            self._burn(self.grants[grant_id], units, units)
+            self._burn(self.changing(grant_id), units, units)
             self.held_units -= units
 
     def reverse(
@@ -262,14 +264,14 @@ class Account:
         for part in returned:
             if part.reopened is not None:
                 self._reopen(part, at)
-            grant = self.grants[part.grant_id]
+            grant = self.changing(part.grant_id)
             grant.burned_units -= part.units
             self.burned_units -= part.units
             self._move(grant, part.units, 0)
 
     def repay(self, grant_id: str, units: int, ranges: tuple[Range, ...]) -> None:
         self._no_longer_owe(ranges)
-        grant = self.grants[grant_id]
+        grant = self.changing(grant_id)
         grant.stream_version += 1  # the grant's own stream says that it repaid
         self._burn(grant, units, 0)
 
@@ -380,7 +382,7 @@ class Account:
             del self.queues[scope], self.usable[scope]
             return
         self.usable[scope] -= free_units
-        del queue[bisect_left(queue, burn_order(grant.terms), key=lambda entry: entry[0])]
+        del queue[bisect_left(queue, burn_order(grant.terms), key=_burn_key)]
 
     def _admit(self, grant: OpenGrant) -> None:
         terms = grant.terms
@@ -437,7 +439,37 @@ class Account:
             grant.terms.grant_id,
         )
 
-    # Snapshots
+    # Copies
+
+    def changing(self, grant_id: str) -> OpenGrant:
+        """Return a grant that is about to change; one of another account is copied first."""
+        grant = self.grants[grant_id]
+        if self.copied is None or grant_id in self.copied:
+            return grant
+        self.copied.add(grant_id)
+        own = self.grants[grant_id] = replace(grant)
+        if own.status == "ACTIVE" and own.free_units:
+            key = burn_order(own.terms)
+            queue = self.queues[own.terms.meters]
+            queue[bisect_left(queue, key, key=_burn_key)] = (key, own)
+        return own
+
+    def shared(self, due: list[DueKey]) -> Account:
+        """Return the account as it is, to change without changing this one: grants are copied
+        when they change, not before, so a copy of many costs little. due: of its wallet.
+        """
+        account = copy(self)
+        account.due = due
+        account.grants = dict(self.grants)
+        account.usable = dict(self.usable)
+        account.queues = {scope: list(queue) for scope, queue in self.queues.items()}
+        account.graced = list(self.graced)
+        account.active = dict(self.active)
+        account.used_up = set(self.used_up)
+        account.owed = list(self.owed)
+        account.invoiced = list(self.invoiced)
+        account.copied = set()
+        return account
 
     def state(self) -> AccountState:
         return AccountState(
@@ -492,3 +524,7 @@ class Account:
                 account.pending_units += grant.remaining_units
                 insort(due, account._effective_key(grant))
         return account
+
+
+def _burn_key(entry: tuple[BurnKey, OpenGrant]) -> BurnKey:
+    return entry[0]

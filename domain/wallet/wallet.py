@@ -385,7 +385,7 @@ class Wallet(Aggregate):
         self._settle_dead(hold.asset, released, due_at, at)
 
     def _expire(self, asset: str, grant_id: str, due_at: datetime, at: datetime) -> None:
-        grant = self.accounts[asset].grants[grant_id]
+        grant = self.accounts[asset].changing(grant_id)
         units = grant.free_units
         self.record(GrantLapsed(self.id, self.next_version(), at, asset, grant_id, units, due_at))
         self._pending_events.append(
@@ -413,7 +413,7 @@ class Wallet(Aggregate):
 
     def lapse_excess(self, asset: str, grant_id: str, units: int, at: datetime) -> None:
         """Let a part of a grant lapse that ends, where the rest of it rolls over."""
-        grant = self.accounts[asset].grants[grant_id]
+        grant = self.accounts[asset].changing(grant_id)
         due_at = grant.terms.expires_at
         assert due_at is not None
         self.record(GrantLapsed(self.id, self.next_version(), at, asset, grant_id, units, due_at))
@@ -425,13 +425,13 @@ class Wallet(Aggregate):
 
     def roll_over(self, asset: str, grant_id: str, units: int, into: str, at: datetime) -> None:
         """Take what rolls over off a grant that has ended; the caller credits it anew."""
-        grant = self.accounts[asset].grants[grant_id]
+        grant = self.accounts[asset].changing(grant_id)
         after = self.revoke(asset, grant_id, units, "ROLLOVER", None, at)
         self.also(GrantRolledOver(grant_id, grant.stream_version, at, units, into, after))
 
     def _make_effective(self, asset: str, grant_id: str, due_at: datetime, at: datetime) -> None:
         account = self.accounts[asset]
-        grant = account.grants[grant_id]
+        grant = account.changing(grant_id)
         self.record(GrantBecameEffective(self.id, self.next_version(), at, asset, grant_id, due_at))
         self._pending_events.append(GrantActivated(grant_id, grant.stream_version, at, due_at))
         if grant.terms.source in account.used_up:
@@ -462,7 +462,7 @@ class Wallet(Aggregate):
         at: datetime,
     ) -> Figures:
         """Take units off a grant; answer its figures then. The caller states the grant's event."""
-        grant = self.accounts[asset].grants[grant_id]
+        grant = self.accounts[asset].changing(grant_id)
         self.record(
             GrantRevoked(self.id, self.next_version(), at, asset, grant_id, units, cause, ends)
         )
@@ -597,7 +597,7 @@ class Wallet(Aggregate):
             return Settlement((), None, would_refuse, True, account.available_units(at))
         burned, uncovered_units = burn_down(account.payers(meter), units, occurred_at, at)
         incurred = _incurred(account, uncovered_units)
-        grants = [account.grants[grant_id] for grant_id, _ in burned]
+        grants = [account.changing(grant_id) for grant_id, _ in burned]
         account.debit(burned, incurred)
         moved = self._moved(account, rated, burned, incurred)
         self._tell(account, charge_id, units, burned, incurred, False, at, counts, moved)
@@ -844,7 +844,7 @@ class Wallet(Aggregate):
             released_units = hold.held_units - burned_pinned_units
             uncovered_released_units = uncovered_units
         moved = self._moved(account, rated, merged(burned_pinned, burned), incurred)
-        touched = [account.grants[g] for g, _ in merged(burned_pinned, burned, released)]
+        touched = [account.changing(g) for g, _ in merged(burned_pinned, burned, released)]
         self.record(
             HoldCaptured(
                 self.id,
@@ -1372,11 +1372,14 @@ class Wallet(Aggregate):
     # Snapshots
 
     def state(self) -> WalletState:
+        return self._state_with(account.state() for account in self.accounts.values())
+
+    def _state_with(self, accounts: Iterable[AccountState]) -> WalletState:
         return WalletState(
             self.customer_id,
             self.mode,
             self.frozen,
-            tuple(account.state() for account in self.accounts.values()),
+            tuple(accounts),
             tuple(self.holds.values()),
             self.timezone,
             self.budgets.state(),
@@ -1426,9 +1429,15 @@ class Wallet(Aggregate):
     def copied(self) -> Wallet:
         """Return a copy to decide upon and throw away."""
         self.seal()
-        copy = Wallet.restored(self.id, self.version, self.recorded_at, self.state())
-        copy.write_to([])
-        return copy
+        return self._as_it_is()
+
+    def _as_it_is(self) -> Wallet:
+        copied = Wallet.restored(self.id, self.version, self.recorded_at, self._state_with(()))
+        copied.due = list(self.due)
+        for asset, account in self.accounts.items():
+            copied.accounts[asset] = account.shared(copied.due)
+        copied.write_to([])
+        return copied
 
     @property
     def pending_events(self) -> list[Any]:
@@ -1439,8 +1448,7 @@ class Wallet(Aggregate):
         """Return the wallet with what falls due by `at`, writing nothing."""
         if not self.due or self.due[0][0] > at:
             return self
-        later = Wallet.restored(self.id, self.version, self.recorded_at, self.state())
-        later.write_to([])
+        later = self._as_it_is()
         later.fall_due(at, catalog=catalog)
         return later
 

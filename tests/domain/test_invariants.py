@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -908,7 +908,9 @@ def check_memory(live: Wallet, books: Books) -> None:
     """A wallet in memory is what its log tells, what its snapshot tells, and consistent."""
     folded = Wallet.fold(books.log.stream(live.id))
     assert folded is not None
-    for other in (folded, reloaded(live)):
+    others = [folded, reloaded(live)]
+    use_up(live.copied())
+    for other in others:
         assert other.version == live.version
         assert other.recorded_at == live.recorded_at
         assert other.state() == live.state()
@@ -920,6 +922,18 @@ def check_memory(live: Wallet, books: Books) -> None:
         check_indexes(account)
     for hold in live.holds.values():
         assert hold.charge_version == len(books.log.streams[hold.charge_id])
+
+
+def use_up(scratch: Wallet) -> None:
+    """Spend all of a copy and let all of it fall due; the wallet that it is of must not move."""
+    for account in scratch.accounts.values():
+        for grant in list(account.grants.values()):
+            if grant.status == "ACTIVE" and grant.free_units:
+                account.debit([(grant.terms.grant_id, grant.free_units)], None)
+        check_indexes(account)
+    scratch.fall_due(datetime.max.replace(tzinfo=UTC))
+    for account in scratch.accounts.values():
+        check_indexes(account)
 
 
 def shape(account: Account) -> tuple[Any, ...]:
