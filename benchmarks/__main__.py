@@ -10,58 +10,56 @@ from benchmarks import (
     cycle_roll,
     drafts,
     due_work,
+    duplicates,
     engine,
     exports,
+    growth,
+    ingest,
     journal,
     latency,
     replay,
     report,
+    stock,
     wallet_load,
+    wallets,
 )
 from benchmarks.report import Figure
+
+SMALL_LOGS = (0, 200_000)
+LARGE_LOGS = (0, 1_000_000, 10_000_000)
+
+PARTS: dict[str, Callable[[bool], list[Figure]]] = {
+    "engine": lambda small: engine.measure(10_000 if small else 50_000),
+    "stock": lambda small: stock.measure(10_000 if small else 50_000, 500 if small else 3_000),
+    "wallets": lambda small: wallets.measure(4_000, 1_000 if small else 10_000, 10_000),
+    "duplicates": lambda small: duplicates.measure(10_000 if small else 50_000),
+    "load": lambda small: wallet_load.measure(10_000 if small else 1_000_000),
+    "replay": lambda small: replay.measure(20_000 if small else 100_000),
+    "due-work": lambda small: due_work.measure(60 if small else 181),
+    "cycle-roll": lambda small: cycle_roll.measure(1_000 if small else 10_000),
+    "journal": lambda small: journal.measure(20_000 if small else 1_000_000),
+    "latency": lambda small: latency.measure(400 if small else 4_000),
+    "ingest": lambda small: ingest.measure(20 if small else 300),
+    "growth": lambda small: growth.measure(
+        SMALL_LOGS if small else LARGE_LOGS, 10 if small else 60
+    ),
+    "budgets": lambda small: budgets.measure(1_000 if small else 10_000),
+    "exports": lambda small: exports.measure(60_000 if small else 1_000_000),
+    "drafts": lambda small: drafts.measure(20_000 if small else 1_000_000),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--small", action="store_true", help="a minute instead of several")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=[
-            "engine",
-            "load",
-            "replay",
-            "due-work",
-            "cycle-roll",
-            "journal",
-            "latency",
-            "budgets",
-            "exports",
-            "drafts",
-        ],
-        metavar="PART",
-        help="engine, load, replay, due-work, cycle-roll, journal, latency, budgets, exports, "
-        "drafts",
-    )
+    parser.add_argument("--full", action="store_true", help="an hour instead of minutes")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--keep", action="store_true", help="write the figures to results/")
     wish = parser.parse_args()
-    parts: dict[str, Callable[[], list[Figure]]] = {
-        "engine": lambda: engine.measure(5_000 if wish.small else 20_000),
-        "load": lambda: wallet_load.measure(10_000 if wish.small else 1_000_000),
-        "replay": lambda: replay.measure(20_000 if wish.small else 100_000),
-        "due-work": lambda: due_work.measure(60 if wish.small else 181),
-        "cycle-roll": lambda: cycle_roll.measure(1_000 if wish.small else 10_000),
-        "journal": lambda: journal.measure(20_000 if wish.small else 1_000_000),
-        "latency": lambda: latency.measure(500 if wish.small else 4_000),
-        "budgets": lambda: budgets.measure(1_000 if wish.small else 10_000),
-        "exports": lambda: exports.measure(60_000 if wish.small else 1_000_000),
-        "drafts": lambda: drafts.measure(20_000 if wish.small else 1_000_000),
-    }
     print(report.circumstances())
     figures: list[Figure] = []
-    for name, measure in parts.items():
+    for name, measure in PARTS.items():
         if wish.only is None or name in wish.only:
-            measured = measure()
+            measured = measure(not wish.full)
             print(f"\n{report.table(measured)}", flush=True)
             figures += measured
     if wish.keep:

@@ -30,10 +30,10 @@ _AT_ONCE = 20
 
 @dataclass(slots=True)
 class Served:
-    """pid: of the process that was started, or their supervisor."""
+    """process: the one that was started, or their supervisor."""
 
     port: int
-    pid: int
+    process: subprocess.Popen[bytes]
     data_dir: Path
 
     def ask(self, query: str) -> dict[str, Any]:
@@ -68,7 +68,11 @@ class Served:
 
     def resident_mib(self) -> float:
         """Return the memory that the server's processes hold, shared pages counted once each."""
-        return sum(_resident_mib(pid) for pid in _with_children(self.pid))
+        return sum(_resident_mib(pid) for pid in _with_children(self.process.pid))
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(120)
 
 
 @contextmanager
@@ -88,13 +92,12 @@ def serving(*options: str, data_dir: Path | None = None) -> Iterator[Served]:
         server = subprocess.Popen(
             [*command, "--port", str(port)], env=environment, stdout=subprocess.DEVNULL
         )
-        served = Served(port, server.pid, place)
+        served = Served(port, server, place)
         try:
             _await_ready(served)
             yield served
         finally:
-            server.terminate()
-            server.wait(120)
+            served.stop()
             if data_dir is None:
                 EmbeddedServer(place).remove()
 
