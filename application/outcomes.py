@@ -12,7 +12,7 @@ from application.commands.requests import Command
 from domain.refusals import Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """Exactly one of answer, refusal and error. `position`: of the log, that it reflects."""
 

@@ -297,7 +297,7 @@ class Batch:
 
     def known(self, stream_id: str) -> list[Event]:
         """Return the events of a stream as far as this batch knows them; no look-up."""
-        return self._known.get(stream_id, []) + self._own(stream_id)
+        return [*self._known.get(stream_id, ()), *self._own(stream_id)]
 
     def stream(self, aggregate_class: type[A], tenant_id: str, stream_id: str) -> A | None:
         """Return the aggregate of a stream, looked up in the log and in this batch."""
@@ -325,11 +325,12 @@ class Batch:
         """Whether this batch writes to a stream."""
         return bool(self._own(stream_id))
 
-    def _own(self, stream_id: str) -> list[Event]:
-        for event in self.decided[self._pending_at :]:
-            self._pending.setdefault(event.originator_id, []).append(event)
-        self._pending_at = len(self.decided)
-        return self._pending.get(stream_id, [])
+    def _own(self, stream_id: str) -> Sequence[Event]:
+        if self._pending_at < len(self.decided):
+            for event in self.decided[self._pending_at :]:
+                self._pending.setdefault(event.originator_id, []).append(event)
+            self._pending_at = len(self.decided)
+        return self._pending.get(stream_id, ())
 
     def _meet(self, wallet: Wallet) -> None:
         wallet.write_to(self.decided)
@@ -515,8 +516,10 @@ class Work:
         self, wallet: Wallet, subject: str | None, *, dry: bool = False
     ) -> list[DerivedBudget]:
         """Return the budgets that templates make for an event of `subject`; dry: copies."""
-        at = wallet.time(self.now)
         templates = self.tenant.budget_templates
+        if not templates or subject is None:
+            return []
+        at = wallet.time(self.now)
         budgets = self.batch.derived.of(self.tenant_id, templates, wallet, subject, at)
         return [replace(budget) for budget in budgets] if dry else budgets
 

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 LEDGER_PREFIX = "counterfoil:"
+REMEMBERED_SOURCES = 1_000
 REMEMBERED = 100_000  # ids of customers and wallets, which every charge asks for
 ADJUSTMENT_METER = "adjustment"
 ADJUSTMENT_SOURCE = f"{LEDGER_PREFIX}adjustment"
@@ -17,9 +22,7 @@ ADJUSTMENT_SOURCE = f"{LEDGER_PREFIX}adjustment"
 
 def derived_id(kind: str, *parts: str) -> str:
     """Return the id of what `kind` and `parts` name; the same parts, the same id."""
-    octets = [part.encode() for part in (kind, *parts)]
-    prefixed = b"".join([len(each).to_bytes(4) + each for each in octets])
-    return _uuid_text(sha256(prefixed).hexdigest())
+    return _uuid_text(sha256(_prefixed(kind, *parts)).hexdigest())
 
 
 def tenant_id(key: str) -> str:
@@ -62,7 +65,15 @@ def asset_id(tenant: str, key: str) -> str:
 
 
 def charge_id(tenant: str, source: str, event_id: str) -> str:
-    return derived_id("charge", tenant, source, event_id)
+    digest = _charges_of(tenant, source).copy()
+    digest.update(_prefixed(event_id))
+    return _uuid_text(digest.hexdigest())
+
+
+@lru_cache(maxsize=REMEMBERED_SOURCES)
+def _charges_of(tenant: str, source: str) -> _Hash:
+    """Return the digest of what the ids of one source's charges begin with."""
+    return sha256(_prefixed("charge", tenant, source))
 
 
 def subscription_id(tenant: str, key: str) -> str:
@@ -108,6 +119,11 @@ def period_id(tenant: str, month: str) -> str:
 
 def journal_entry_id(tenant: str, number: int) -> str:
     return derived_id("journal-entry", tenant, str(number))
+
+
+def _prefixed(*parts: str) -> bytes:
+    octets = [part.encode() for part in parts]
+    return b"".join([len(each).to_bytes(4) + each for each in octets])
 
 
 def _uuid_text(hexadecimal: str) -> str:

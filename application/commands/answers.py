@@ -16,7 +16,7 @@ from domain.usage.charge import UsageCharge
 from domain.wallet.derived_budgets import BudgetTemplate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChargeAnswer:
     charge: UsageCharge
     replayed: bool = False

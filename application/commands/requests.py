@@ -291,9 +291,11 @@ class AdjustWallet:
             raise InvalidInput(field="expiresAt", reason="only what is credited can expire")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordUsage:
-    """`dry`: only decide, record nothing (`checkUsage`)."""
+    """`dry`: only decide, record nothing (`checkUsage`). Not frozen, which would be slower to
+    make: there is one for each event. Nobody changes it.
+    """
 
     event_id: str
     customer: str

@@ -54,7 +54,8 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
         return ChargeAnswer(charge, replayed=True)
     at = wallet.time(work.now)
     occurred_at = command.occurred_at or at
-    check_late_window(work, occurred_at, at)
+    if command.occurred_at is not None:
+        check_late_window(work, occurred_at, at)
     if command.not_after is not None and at > command.not_after:
         raise InvalidState(
             state="PAST_NOT_AFTER", reason="notAfter has passed: nothing was recorded"

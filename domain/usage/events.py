@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 ReleaseCause = Literal["RELEASED", "LAPSED", "CAPTURED"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reported:
     """A usage event as the client reported it. quantity: a canonical decimal.
 
     `occurred_stated`: whether the client said when; cost: what it cost the tenant, as the
-    client said; vendor_cost: as a cost table did.
+    client said; vendor_cost: as a cost table did. Never changed, though not frozen: each
+    charge makes one.
     """
 
     event_id: str

@@ -106,7 +106,7 @@ from domain.wallet.windows import BudgetPeriod, Window, window_of
 MOST_ENDED = 20  # subscriptions that are over, which late usage may still belong to
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settlement:
     """What a charge took. Units of its asset."""
 
