@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
 from application.storage.embedded import EmbeddedServer
+from tests.scenarios.crashing import check_replay, kill_postgres, served
 from tests.scenarios.server import RECORD, Client
 
-COUNTERFOIL = str(Path(sys.executable).with_name("counterfoil"))
-KEY = "a-key-for-the-kill-tests"
 ROUNDS, ROUNDS_OF_SOAK = 10, 50
 SENDERS = 6
-
-
-@contextmanager
-def served(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
-    """Run `counterfoil serve` on a free port, until it is killed or the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "COUNTERFOIL_DATA_DIR": str(directory),
-        "COUNTERFOIL_ADMIN_KEY": KEY,
-        "COUNTERFOIL_LOG_LEVEL": "error",
-    }
-    command = [COUNTERFOIL, "serve", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    client = Client(f"http://127.0.0.1:{port}", KEY)
-    try:
-        _await_ready(client, process)
-        yield process, client
-    finally:
-        client.http.close()
-        process.terminate()
-        process.wait(60)
-
-
-def _await_ready(client: Client, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server ended with {process.returncode}"
-        with suppress(httpx.TransportError):
-            if client.http.get("/readyz").status_code == 200:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server did not become ready")
 
 
 class Load:
@@ -116,12 +76,12 @@ def _kill_rounds(directory: Path, rounds: int) -> None:
             with Load(client, f"r{number}") as load:
                 time.sleep(0.3 + 0.05 * number % 0.4)
                 if number % 2:
-                    _kill_postgres(directory)
+                    kill_postgres(directory)
                     time.sleep(0.2)
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 if not number % 2:
-                    _kill_postgres(directory)
+                    kill_postgres(directory)
             assert load.acknowledged
             acknowledged |= load.acknowledged
             unknown |= load.unknown
@@ -140,21 +100,7 @@ def _kill_rounds(directory: Path, rounds: int) -> None:
             spent += 1
         left = sum(int(client.account(f"ext:c{number}", "USD")["available"]) for number in range(2))
         assert left == 2_000_000 - spent
-    check = subprocess.run(
-        [COUNTERFOIL, "replay", "--check"],
-        env={**os.environ, "COUNTERFOIL_DATA_DIR": str(directory)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert check.returncode == 0, check.stdout + check.stderr
-
-
-def _kill_postgres(directory: Path) -> None:
-    """Kill the postmaster of a data directory, if it still runs."""
-    pid_file = (directory / "postgres").resolve() / "postmaster.pid"
-    with suppress(FileNotFoundError, ProcessLookupError):
-        os.kill(int(pid_file.read_text("utf-8").split("\n", 1)[0]), signal.SIGKILL)
+    check_replay(directory)
 
 
 def _recorded(client: Client) -> list[str]:
