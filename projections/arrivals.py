@@ -54,6 +54,11 @@ class Arrivals:
                 return
         self._ask()
 
+    def rest(self, seconds: float) -> None:
+        """Wait so long, or until somebody waits for a read model."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting > 0, seconds)
+
     # Who waits
 
     def wait_for(self, position: int, names: Iterable[str], timeout: float) -> bool:
@@ -65,6 +70,7 @@ class Arrivals:
         deadline = monotonic() + timeout
         with self._changed:
             self._waiting += 1
+            self._changed.notify_all()
         try:
             ask = True
             while True:

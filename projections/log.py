@@ -55,10 +55,11 @@ class LogBatch:
         """Return the events of these topics, in order. Raises what decoding raises."""
         decode, decoded = self._decode, self._decoded
         chosen: list[Recorded] = []
-        for position, tenant, originator_id, version, topic, state in self.rows:
-            if topic in topics:
-                recorded = decoded.get(position)
+        for row in self.rows:
+            if row.topic in topics:
+                recorded = decoded.get(row.position)
                 if recorded is None:
+                    position, tenant, originator_id, version, topic, state = row
                     event = decode(topic, state, originator_id, version)
                     recorded = decoded[position] = Recorded(position, tenant, event)
                 chosen.append(recorded)

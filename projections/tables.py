@@ -198,8 +198,19 @@ def _listed(names: Iterable[str]) -> Composed:
 
 
 def _array_literal(column: Sequence[Any], text: Callable[[Any], str]) -> str:
-    if None in column:
-        return "".join(
-            ["{", ",".join(["NULL" if each is None else text(each) for each in column]), "}"]
-        )
-    return "".join(["{", ",".join(map(text, column)), "}"])
+    if text is str and None not in column:
+        return "".join(["{", ",".join(map(str, column)), "}"])
+    return "".join(["{", ",".join(_texts(column, text)), "}"])
+
+
+def _texts(column: Sequence[Any], text: Callable[[Any], str]) -> list[str]:
+    """Return the texts of a column's values, each made once: most columns repeat few."""
+    try:
+        text_of = {value: text(value) for value in set(column) - _NONE}
+    except TypeError:  # lists and JSON are compared by no hash
+        return ["NULL" if each is None else text(each) for each in column]
+    text_of[None] = "NULL"
+    return [text_of[value] for value in column]
+
+
+_NONE = {None}

@@ -20,6 +20,7 @@ from application.ledger import Outcome
 from domain.refusals import InvalidInput, Overloaded
 from interfaces.http.asker import POSITION_HEADER, Unauthenticated, authenticate, position_text
 from interfaces.http.errors import error_body
+from interfaces.http.pace import Pace
 from interfaces.http.responses import JSON, json_response, unauthenticated
 from interfaces.http.usage_items import Item, event_id_of, item_of, refused, result_of
 from interfaces.keys.keyring import Keyring
@@ -51,6 +52,8 @@ class UsageEndpoint:
     def __init__(self, runtime: Runtime, keyring: Keyring) -> None:
         self._runtime = runtime
         self._keyring = keyring
+        # The engine is there once the runtime is open.
+        self._pace = Pace(lambda: runtime.engine.health())  # noqa: PLW0108
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -76,7 +79,7 @@ class UsageEndpoint:
             told = f"send {JSON}, {NDJSON} or {CLOUD_EVENTS}"
             raise _NotTaken(415, "UNSUPPORTED_MEDIA_TYPE", told)
         caller = Caller(identity.tenant_id, identity.name, scope["state"]["request_id"])
-        batch = _Batch(self._runtime, caller, cloud=media_type == CLOUD_EVENTS)
+        batch = _Batch(self._runtime, self._pace, caller, cloud=media_type == CLOUD_EVENTS)
         parts = _unpacked(receive, headers.get("content-encoding", "identity").lower())
         if media_type == NDJSON:
             async for lines in _lines(parts):
@@ -89,8 +92,9 @@ class UsageEndpoint:
 
 
 class _Batch:
-    def __init__(self, runtime: Runtime, caller: Caller, *, cloud: bool) -> None:
+    def __init__(self, runtime: Runtime, pace: Pace, caller: Caller, *, cloud: bool) -> None:
         self._runtime = runtime
+        self._pace = pace
         self._caller = caller
         self._cloud = cloud
         self._results: list[dict[str, Any]] = []
@@ -113,6 +117,7 @@ class _Batch:
             except InvalidInput as refusal:
                 named = item.event_id if item is not None else event_id_of(octets)
                 results.append(refused(named, refusal))
+        await self._pace.keep()
         outcomes = await self._runtime.ledger.submit_many(self._caller, commands)
         scales = await to_thread.run_sync(self._scales, outcomes)
         open_places = [place for place, result in enumerate(results) if result is None]

@@ -54,7 +54,8 @@ class Load:
         self._name = name
         self._stop = threading.Event()
         self._in_bulk = threading.Semaphore(0)
-        sends: list[Callable[[str], bool]] = [self._bulk] * in_bulk + [self._single] * ONE_BY_ONE
+        sends: list[Callable[[str], bool]] = [self._bulk for _ in range(in_bulk)]
+        sends += [self._single for _ in range(ONE_BY_ONE)]
         self._threads = [
             threading.Thread(target=self._run, args=(send, f"{name}-{number}"))
             for number, send in enumerate(sends)
