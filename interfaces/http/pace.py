@@ -2,7 +2,8 @@
 
 Without this a flood would fold for minutes after it was charged, and lists with it. Only bulk
 waits, and only while the read models come closer: one that has stopped, or a projector that
-does not run, holds nothing up. Single commands never wait for what is read.
+does not run, holds nothing up; and no request waits longer than a client's upload may take.
+Single commands never wait for what is read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from psycopg_pool import PoolTimeout
 MOST_BEHIND_SECONDS = 0.75
 LOOK_EVERY_SECONDS = 0.1
 AT_A_STANDSTILL_SECONDS = 3.0
+LONGEST_WAIT_SECONDS = 10.0
 
 
 class Health(Protocol):
@@ -45,14 +47,18 @@ class Pace:
         self._position = 0
         self._moved_at = monotonic()
 
-    async def keep(self) -> None:
-        """Wait while the read models are too far behind, and move."""
+    async def keep(self, patience_seconds: float = LONGEST_WAIT_SECONDS) -> float:
+        """Wait while the read models are too far behind, and move; return what is left of the
+        patience.
+        """
+        until = monotonic() + patience_seconds
         while True:
             await self._look()
+            left = until - monotonic()
             stands = monotonic() - self._moved_at > AT_A_STANDSTILL_SECONDS
-            if self._behind_seconds <= MOST_BEHIND_SECONDS or stands:
-                return
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            if self._behind_seconds <= MOST_BEHIND_SECONDS or stands or left <= 0:
+                return max(left, 0.0)
+            await asyncio.sleep(min(left, LOOK_EVERY_SECONDS))
 
     async def _look(self) -> None:
         """Ask where they stand, unless that is known from a moment ago."""

@@ -20,7 +20,7 @@ from application.ledger import Outcome
 from domain.refusals import InvalidInput, Overloaded
 from interfaces.http.asker import POSITION_HEADER, Unauthenticated, authenticate, position_text
 from interfaces.http.errors import error_body
-from interfaces.http.pace import Pace
+from interfaces.http.pace import LONGEST_WAIT_SECONDS, Pace
 from interfaces.http.responses import JSON, json_response, unauthenticated
 from interfaces.http.usage_items import Item, event_id_of, item_of, refused, result_of
 from interfaces.keys.keyring import Keyring
@@ -95,6 +95,7 @@ class _Batch:
     def __init__(self, runtime: Runtime, pace: Pace, caller: Caller, *, cloud: bool) -> None:
         self._runtime = runtime
         self._pace = pace
+        self._patience_seconds = LONGEST_WAIT_SECONDS
         self._caller = caller
         self._cloud = cloud
         self._results: list[dict[str, Any]] = []
@@ -117,7 +118,7 @@ class _Batch:
             except InvalidInput as refusal:
                 named = item.event_id if item is not None else event_id_of(octets)
                 results.append(refused(named, refusal))
-        await self._pace.keep()
+        self._patience_seconds = await self._pace.keep(self._patience_seconds)
         outcomes = await self._runtime.ledger.submit_many(self._caller, commands)
         scales = await to_thread.run_sync(self._scales, outcomes)
         open_places = [place for place, result in enumerate(results) if result is None]
@@ -152,11 +153,11 @@ class _Batch:
 
 
 async def _unpacked(receive: Receive, encoding: str) -> AsyncIterator[bytes]:
-    """Yield the body's parts, unpacked, never more than LARGEST_BODY of them."""
+    """Yield the body's parts, unpacked; neither as sent nor unpacked more than LARGEST_BODY."""
     if encoding not in ("identity", "gzip"):
         raise _NotTaken(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding: gzip, or none")
-    unpack = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
-    size = 0
+    unpack = _Unpack() if encoding == "gzip" else None
+    sent = size = 0
     more = True
     while more:
         message = await receive()
@@ -164,31 +165,65 @@ async def _unpacked(receive: Receive, encoding: str) -> AsyncIterator[bytes]:
             raise ClientDisconnect
         part: bytes = message.get("body", b"")
         more = message.get("more_body", False)
+        sent += len(part)
         if unpack is not None:
-            try:
-                part = unpack.decompress(part, LARGEST_BODY - size + 1)
-            except zlib.error:
-                raise _NotTaken(400, "BAD_REQUEST", "the body is no gzip") from None
+            part = unpack.part(part, LARGEST_BODY - size + 1)
         size += len(part)
-        if size > LARGEST_BODY:
+        if max(sent, size) > LARGEST_BODY:
             told = f"the body has more than {LARGEST_BODY} bytes unpacked: send it in parts"
             raise _NotTaken(413, "BODY_TOO_LARGE", told)
         yield part
-    if unpack is not None and not unpack.eof:
+    if unpack is not None and not unpack.ended:
         raise _NotTaken(400, "BAD_REQUEST", "the body is cut: its gzip does not end")
 
 
+class _Unpack:
+    """Unpacks gzip, which may have several members, one after the other.
+
+    Source: RFC 1952, section 2.2.
+    """
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=_GZIP)
+
+    @property
+    def ended(self) -> bool:
+        return self._member.eof
+
+    def part(self, packed: bytes, most: int) -> bytes:
+        """Return what comes out of a part, at most so many bytes."""
+        unpacked = bytearray()
+        try:
+            while packed and len(unpacked) < most:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(wbits=_GZIP)
+                unpacked += self._member.decompress(packed, most - len(unpacked))
+                packed = self._member.unused_data
+        except zlib.error:
+            raise _NotTaken(400, "BAD_REQUEST", "the body is no gzip") from None
+        return bytes(unpacked)
+
+
+_GZIP = 31  # zlib's own number for a gzip header and trailer
+
+
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    rest = b""
+    begun: list[bytes] = []
     waiting: list[bytes] = []
     async for part in parts:
-        *lines, rest = (rest + part).split(b"\n")
-        waiting += [line for line in lines if line.strip()]
+        first, *others = part.split(b"\n")
+        begun.append(first)
+        if not others:
+            continue
+        *whole, rest = others
+        waiting += [line for line in (b"".join(begun), *whole) if line.strip()]
+        begun = [rest]
         while len(waiting) >= AT_ONCE:
             yield waiting[:AT_ONCE]
             del waiting[:AT_ONCE]
-    if rest.strip():
-        waiting.append(rest)
+    last = b"".join(begun)
+    if last.strip():
+        waiting.append(last)
     if waiting:
         yield waiting
 

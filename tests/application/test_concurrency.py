@@ -180,21 +180,27 @@ def test_l24_capture_and_release_at_once(serve: Serve, servers: int) -> None:
 # Several servers on one database
 
 
-def test_cold_servers_on_one_wallet(serve: Serve) -> None:
-    """Five servers, a wallet of 50, ten charges each: 50 settle, and none is refused."""
+@pytest.mark.parametrize("servers", [5, 8])
+def test_cold_servers_on_one_wallet(serve: Serve, servers: int) -> None:
+    """A wallet of 50, ten charges from each server: 50 settle, and none is refused before."""
     # given
     serve().funded("50")
-    engines = [serve() for _ in range(5)]
+    engines = [serve() for _ in range(servers)]
 
     def spend(server: int) -> list[Outcome]:
         return [engines[server].do(usage(f"e-{server}-{n}"))[0] for n in range(10)]
 
     # when
-    spenders = [lambda server=server: spend(server) for server in range(5)]
+    spenders = [lambda server=server: spend(server) for server in range(servers)]
     outcomes = [outcome for part in at_once(spenders) for outcome in part]
     # then
-    assert refusals(outcomes) == []
     assert settled(outcomes) == 50
+    refused = refusals(outcomes)
+    assert len(refused) == 10 * servers - 50
+    assert all(
+        isinstance(refusal, InsufficientFunds) and refusal.available_units == 0
+        for refusal in refused
+    )
     assert engines[0].available() == 0
     (one_more,) = engines[1].do(usage("one-more"))
     assert isinstance(one_more.refusal, InsufficientFunds)

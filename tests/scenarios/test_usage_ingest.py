@@ -92,6 +92,38 @@ def test_lines_and_gzip(client: Client) -> None:
     assert again.json()["results"][7]["chargeId"] == answer.json()["results"][7]["chargeId"]
 
 
+def test_gzip_of_several_members(client: Client) -> None:
+    """As `cat a.gz b.gz` and parallel packers make it: nothing of the second is lost."""
+    # given
+    client.grant("A", "10")
+    several = [json.dumps(event(f"e{number}")).encode() + b"\n" for number in range(3)]
+    body = b"".join(gzip.compress(line) for line in several)
+    # when
+    answer = send(client, body, "application/x-ndjson", **{"Content-Encoding": "gzip"})
+    # then
+    assert outcomes(answer) == ["settled"] * 3
+    cut = send(client, body[:-4], "application/x-ndjson", **{"Content-Encoding": "gzip"})
+    assert cut.status_code == 400
+    garbage = send(client, body + b"more", "application/x-ndjson", **{"Content-Encoding": "gzip"})
+    assert garbage.status_code == 400
+    assert client.account()["available"] == "7"
+
+
+def test_lines_cut_anywhere(client: Client) -> None:
+    # given
+    client.grant("A", "10")
+    body = b"\n\r\n".join(json.dumps(event(f"e{number}")).encode() for number in range(5))
+    # when: each octet comes by itself
+    answer = client.http.post(
+        "/v1/usage",
+        content=(body[place : place + 1] for place in range(len(body))),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    # then
+    assert outcomes(answer) == ["settled"] * 5
+    assert client.account()["available"] == "5"
+
+
 def test_cloud_events(client: Client) -> None:
     # given: no price yet, so a CloudEvent cannot say what it costs
     batch = [
