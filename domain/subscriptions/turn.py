@@ -53,6 +53,7 @@ class Turn:
         self.at = at
         self.fees: list[FeePart] = list(enrolment.fees)
         self.grants: list[GivenGrant] = [each for each in enrolment.grants if each.ends_at > due_at]
+        self._issued = 0
         self.allotments = allotments.still_counting(wallet.allotments, due_at)
         self.collected = 0
         self.version = enrolment.stream_version
@@ -228,8 +229,7 @@ class Turn:
         rolls_left = given.rolls_left
         grant = self.wallet.accounts[given.included.asset].grants[given.grant_id]
         effective_at = grant.terms.effective_at
-        number = len(self.grants)
-        into = self._grant_id(number, given.included.asset)
+        into = self._next_grant_id(given.included.asset)
         self.wallet.roll_over(given.included.asset, given.grant_id, units, into, self.at)
         return self._issue(
             given.included,
@@ -250,7 +250,8 @@ class Turn:
         rolled_from: str | None,
     ) -> GrantLine:
         wallet, enrolment = self.wallet, self.enrolment
-        grant_id = self._grant_id(len(self.grants), included.asset)
+        grant_id = self._next_grant_id(included.asset)
+        self._issued += 1
         product_key = enrolment.terms.product_key
         origin = Origin(
             "INCLUDED" if rolled_from is None else "ROLLOVER",
@@ -363,9 +364,13 @@ class Turn:
             self.allotments, enrolment.terms.product_key, included.asset, included.slot
         )
 
-    def _grant_id(self, number: int, asset: str) -> str:
+    def _next_grant_id(self, asset: str) -> str:
         return identity.derived_id(
-            "included", self.enrolment.subscription_id, str(self.version + 1), asset, str(number)
+            "included",
+            self.enrolment.subscription_id,
+            str(self.version + 1),
+            asset,
+            str(self._issued),
         )
 
     # Telling
