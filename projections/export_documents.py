@@ -1,15 +1,14 @@
-"""What exports read of charges, invoices and receivables, as they were at a position.
+"""What exports read of charges, invoices and single streams, as they were at a position.
 
 Charges and invoices change after they are made; those with later events are folded anew from
-the log's earlier ones, a batch at a time. What is receivable is a sum over the journal.
+the log's earlier ones, a batch at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -27,24 +26,6 @@ from projections.tables import Location
 Row = TypeVar("Row", ChargeRow, InvoiceRow)
 Span = tuple[datetime, datetime]
 """From the first until just before the second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receivable:
-    """What one invoice, or one grant sold on account, adds to what is receivable.
-
-    minor: below zero for a customer's credit. since: the day of its first entry.
-    """
-
-    customer: str | None
-    customer_id: str
-    currency: str
-    number: str | None
-    invoice_id: str | None
-    grant_id: str | None
-    since: date
-    due_at: datetime | None
-    minor: int
 
 
 class ExportDocuments:
@@ -92,34 +73,22 @@ class ExportDocuments:
             tenant_id, query, span, position, INVOICES.row_of, Invoices, lambda row: row.invoice_id
         )
 
-    def receivables(self, tenant_id: str, month: str, position: int) -> list[Receivable]:
-        """Return what is receivable by a month's end, the oldest first."""
+    def stream(
+        self, tenant_id: str, ids: Sequence[str], position: int
+    ) -> list[tuple[int, datetime, Event]]:
+        """Return the events of these streams up to a position, with place and time."""
         query = self._location.query(
-            "SELECT c.external_id, s.customer_id::text, s.currency, i.number,"
-            " s.invoice_id::text, s.grant_id::text, s.since, i.due_at, s.minor::text FROM ("
-            " SELECT tenant, customer_id, currency, invoice_id, grant_id, min(date) AS since,"
-            " sum(amount) AS minor"
-            " FROM {journal}, unnest(accounts, amounts) AS line (account, amount)"
-            " WHERE tenant = %(tenant)s AND period <= %(month)s AND position <= %(position)s"
-            " AND account = 'receivable' GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0) AS s"
-            " LEFT JOIN {customers} c ON c.tenant = s.tenant AND c.customer_id = s.customer_id"
-            " LEFT JOIN {invoices} i ON i.tenant = s.tenant AND i.invoice_id = s.invoice_id"
-            " ORDER BY s.currency, s.since, s.customer_id, s.invoice_id, s.grant_id"
+            "SELECT notification_id, recorded_at, topic, state, originator_id::text,"
+            " originator_version FROM {events} WHERE originator_id = ANY(%s::uuid[])"
+            " AND notification_id <= %s ORDER BY notification_id"
         )
         with self._transaction(tenant_id) as connection:
-            rows = connection.execute(
-                query, {"tenant": tenant_id, "month": month, "position": position}
-            )
             return [
-                Receivable(
-                    customer, customer_id, currency, number, invoice_id, grant_id, since, due_at,
-                    int(minor),
+                (at, recorded_at, self._decode(topic, state, stream, version))
+                for at, recorded_at, topic, state, stream, version in connection.execute(
+                    query, (list(ids), position)
                 )
-                for (
-                    customer, customer_id, currency, number, invoice_id, grant_id, since, due_at,
-                    minor,
-                ) in rows
-            ]  # fmt: skip
+            ]
 
     def recorded_at(self, tenant_id: str, position: int) -> datetime:
         """Return when what lies at a position, or before it, was recorded."""

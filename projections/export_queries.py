@@ -14,10 +14,12 @@ from typing import Any, Literal, LiteralString
 
 from psycopg.sql import SQL, Composable
 
-from domain.revenue.journal import JournalEntry
+from domain.money.currencies import EXPONENTS
+from domain.revenue.journal import JournalEntry, units_per_minor
 from projections.database import Connection
 from projections.journal import JOURNAL
 from projections.tables import Location
+from projections.tie_out import AssetTie, MoneyTie, tie_out
 
 ROWS_AT_ONCE = 2_000
 Bucket = Literal["DAILY", "MONTHLY"]
@@ -174,6 +176,12 @@ class ExportQueries:
         )
         for period, currency, product, meter, customer, account, amount in rows:
             yield EarnedLine(period, currency, product, meter, customer, account, int(amount))
+
+    def tie_out(self, tenant_id: str) -> tuple[Sequence[AssetTie], Sequence[MoneyTie]]:
+        """Return how credits tie to money, as things stand."""
+        minors = {currency: units_per_minor(currency) for currency in EXPONENTS}
+        with self._transaction(tenant_id) as connection:
+            return tie_out(connection, self._location, tenant_id, minors)
 
     def _sums(
         self, tenant_id: str, condition: LiteralString, month: str, position: int

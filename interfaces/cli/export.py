@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 # Written out: --help loads nothing heavy. A test holds them to what can be exported.
 REPORTS = (
-    "journal", "trial-balance", "rollforward", "revenue", "late-entries", "ageing", "invoices",
-    "charges",
+    "journal", "trial-balance", "rollforward", "revenue", "late-entries", "revenue-schedule",
+    "waterfall", "rpo", "breakage", "tie-out", "policies", "close-certificate", "ageing",
+    "invoices", "charges",
 )  # fmt: skip
 FORMATS = {
     "csv": "CSV",
@@ -80,11 +81,11 @@ def export(
     first = _first(month, from_month)
     with opened(quiet=quiet) as runtime:
         from interfaces.exports.request import ExportRequest
-        from interfaces.exports.shelf import Shelf
+        from interfaces.exports.shelf import Shelf, last_position
 
         runtime.catch_up()
         if position is None:
-            position = runtime.reader.events(runtime.tenant_id, limit=1)[0].position
+            position = last_position(runtime, runtime.tenant_id)
         request = ExportRequest(
             report.upper().replace("-", "_"),  # type: ignore[arg-type]
             FORMATS[file_format],  # type: ignore[arg-type]

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from domain.refusals import InvalidInput
 from interfaces.exports.beancount import beancount
 from interfaces.exports.entries import ExportEntry
 from interfaces.exports.hledger import hledger, ledger
@@ -95,12 +94,6 @@ def make(request: ExportRequest, source: Source, file: IO[bytes]) -> Made:
     file.seek(0)
     sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     return Made(name, media_type, count.counted, size, sha256)
-
-
-def check_available(request: ExportRequest) -> None:
-    """Raises InvalidInput: a report that cannot be made."""
-    if request.report != "JOURNAL" and request.report not in SHEETS:
-        raise InvalidInput(field="report", reason=f"{request.report} cannot be exported yet")
 
 
 def file_name(request: ExportRequest) -> str:

@@ -8,8 +8,9 @@ from itertools import groupby
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.decimals import decimal_of
 from domain.revenue.facts import BY_KEY
-from domain.subscriptions.zones import zone_named
+from domain.revenue.months import months_from
 from interfaces.exports.entries import fixed
+from interfaces.exports.finance_reports import FINANCE_SHEETS
 from interfaces.exports.request import Report
 from interfaces.exports.sheets import FINEST_PLACES, Cell, Column, Sheet
 from interfaces.exports.source import Source
@@ -21,7 +22,7 @@ def trial_balance(source: Source) -> Sheet:
     """A row an account with entries by the month's end; debits above zero, since inception."""
 
     def rows() -> Rows:
-        for month in months_between(*source.months):
+        for month in months_from(*source.months):
             found = source.models.trial_balance(source.tenant_id, month, source.position)
             for each in found:
                 figures = (each.opening, each.debit, each.credit, each.closing)
@@ -153,41 +154,6 @@ def invoices(source: Source) -> Sheet:
     return Sheet(columns, rows())
 
 
-AGES = ((0, "not_due"), (30, "days_1_to_30"), (60, "days_31_to_60"), (90, "days_61_to_90"))
-
-
-def ageing(source: Source) -> Sheet:
-    """A row an invoice, or a grant sold on account, that is receivable by the last month's end,
-    by days past due; a grant is due when it is claimed. They sum to the account `receivable`.
-    """
-    as_of = source.as_of_day()
-    zone = zone_named(source.timezone)
-
-    def rows() -> Rows:
-        for each in source.documents.receivables(
-            source.tenant_id, source.months[1], source.position
-        ):
-            due_on = each.since if each.due_at is None else each.due_at.astimezone(zone).date()
-            late = (as_of - due_on).days
-            name = next((name for most, name in AGES if late <= most), "over_90_days")
-            balance, none = fixed(each.minor, each.currency), fixed(0, each.currency)
-            yield (
-                as_of, each.customer, each.customer_id, each.number, each.invoice_id,
-                each.grant_id, each.since, due_on, max(late, 0), each.currency, balance,
-                *(balance if age == name else none for age in _AGE_NAMES),
-            )  # fmt: skip
-
-    columns = (
-        Column("as_of", "date"), Column("customer"), Column("customer_id"), Column("number"),
-        Column("invoice_id"), Column("grant_id"), Column("since", "date"),
-        Column("due_on", "date"), Column("days_overdue", "integer"), Column("currency"),
-        Column("balance", "decimal"), *(Column(name, "decimal") for name in _AGE_NAMES),
-    )  # fmt: skip
-    return Sheet(columns, rows())
-
-
-_AGE_NAMES = (*(name for _, name in AGES), "over_90_days")
-
 SHEETS: dict[Report, Callable[[Source], Sheet]] = {
     "TRIAL_BALANCE": trial_balance,
     "ROLLFORWARD": rollforward,
@@ -195,16 +161,8 @@ SHEETS: dict[Report, Callable[[Source], Sheet]] = {
     "LATE_ENTRIES": late_entries,
     "CHARGES": charges,
     "INVOICES": invoices,
-    "AGEING": ageing,
+    **FINANCE_SHEETS,
 }
-
-
-def months_between(first: str, last: str) -> Iterator[str]:
-    """Yield each month, the first and the last included."""
-    year, month = int(first[:4]), int(first[5:])
-    while (text := f"{year:04d}-{month:02d}") <= last:
-        yield text
-        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
 def _columns(texts: tuple[str, ...], decimals: tuple[str, ...]) -> tuple[Column, ...]:

@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from application.codec import EventCodec
+from domain.identity import accounting_id
 from domain.refusals import InvalidInput, Overloaded
+from domain.revenue.accounting import AccountMapped
 from interfaces.exports.accounts import AccountNames
-from interfaces.exports.making import Made, check_available, make
+from interfaces.exports.finance_reports import AS_THEY_STAND
+from interfaces.exports.making import Made, make
 from interfaces.exports.request import ExportRequest
 from interfaces.exports.source import Source
 from projections.export_documents import ExportDocuments
@@ -35,7 +38,7 @@ KEPT = timedelta(days=1)
 AT_ONCE = 2
 LONGEST_WAIT_SECONDS = 8.0
 RETRY_AFTER_MS = 2_000
-MODELS = ("journal", "customers", "charges", "invoices")
+MODELS = ("journal", "customers", "charges", "invoices", "balances")
 
 _making = threading.BoundedSemaphore(AT_ONCE)
 
@@ -48,10 +51,9 @@ class Shelf:
     def take(self, tenant_id: str, request: ExportRequest) -> tuple[Path, Made]:
         """Return a file and what it is; made, if it is not there.
 
-        Raises InvalidInput (not a position of the log yet, a report that there is not),
-        Overloaded (read models are behind, or too many are being made).
+        Raises InvalidInput (not a position of the log yet, or not the last one for a report of
+        how things stand), Overloaded (read models are behind, or too many are being made).
         """
-        check_available(request)
         directory = self._directory / tenant_id
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clear(directory)
@@ -63,6 +65,7 @@ class Shelf:
         with self._turn(), NamedTemporaryFile("w+b", dir=directory, delete=False) as file:
             try:
                 made = make(request, source_of(self._runtime, tenant_id, request), file)
+                self._check_stands(tenant_id, request)
                 Path(file.name).replace(path)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
@@ -71,6 +74,12 @@ class Shelf:
             file.write(msgspec.json.encode(made))
         Path(file.name).replace(told)
         return path, made
+
+    def _check_stands(self, tenant_id: str, request: ExportRequest) -> None:
+        """Raises Overloaded: a report of how things stand, and they have moved meanwhile."""
+        stands = last_position(self._runtime, tenant_id) == request.position
+        if request.report in AS_THEY_STAND and not stands:
+            raise Overloaded(retry_after_ms=RETRY_AFTER_MS)
 
     def _clear(self, directory: Path) -> None:
         oldest = (self._runtime.clock.now() - KEPT).timestamp()
@@ -97,23 +106,42 @@ def source_of(runtime: Runtime, tenant_id: str, request: ExportRequest) -> Sourc
 
     Raises InvalidInput, Overloaded.
     """
-    last = runtime.reader.events(tenant_id, limit=1)[0].position
+    last = last_position(runtime, tenant_id)
+    if request.report in AS_THEY_STAND and request.position != last:
+        raise InvalidInput(
+            field="position", reason=f"{request.report} is told as things stand: leave it out"
+        )
     if request.position > last:
         raise InvalidInput(field="position", reason=f"the log ends at {last}")
     if not runtime.engine.wait_for(request.position, LONGEST_WAIT_SECONDS, MODELS):
         raise Overloaded(retry_after_ms=RETRY_AFTER_MS)
+    documents = ExportDocuments(runtime.transaction, EventCodec().decode)
     return Source(
         tenant_id,
         request.position,
         request.months,
         runtime.read_models,
         ExportQueries(runtime.transaction),
-        ExportDocuments(runtime.transaction, EventCodec().decode),
-        AccountNames(),
+        documents,
+        account_names(documents, tenant_id, request.position),
         runtime.read_models.functional_currency(tenant_id),
         runtime.reader.tenant(tenant_id).timezone,
         cache(partial(_scale, runtime, tenant_id)),
     )
+
+
+def last_position(runtime: Runtime, tenant_id: str) -> int:
+    """Return where a tenant's log ends."""
+    return runtime.reader.events(tenant_id, limit=1)[0].position
+
+
+def account_names(documents: ExportDocuments, tenant_id: str, position: int) -> AccountNames:
+    """Return what the tenant called its accounts at a position."""
+    mapping = {}
+    for _, _, event in documents.stream(tenant_id, [accounting_id(tenant_id)], position):
+        if isinstance(event, AccountMapped):
+            mapping[event.key] = (event.code, event.name)
+    return AccountNames(mapping)
 
 
 def _scale(runtime: Runtime, tenant_id: str, key: str) -> int:

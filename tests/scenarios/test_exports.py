@@ -14,7 +14,7 @@ import httpx
 import pytest
 from pyarrow import parquet  # type: ignore[import-untyped]
 
-from tests.scenarios.accountant import TRIAL_BALANCE, balances, usd
+from tests.scenarios.accountant import TRIAL_BALANCE, balances, closed, period, set_policy, usd
 from tests.scenarios.server import Client
 from tests.scenarios.test_invoices import Office
 
@@ -236,11 +236,11 @@ def test_invoices_and_ageing_as_they_stood(client: Client) -> None:
     aged = {"to": "2026-03", "report": "AGEING"}
     rows = table(fetched(client, export(client, **aged)))
     assert [
-        (row["as_of"], row["number"], row["due_on"], row["days_overdue"], row["balance"])
+        (row["as_of"], bool(row["invoice_id"]), row["due_on"], row["days_overdue"], row["balance"])
         for row in rows
     ] == [
-        ("2026-03-12", "INV-000001", "2026-02-09", "31", "7.00"),
-        ("2026-03-12", "", "2026-01-10", "61", "20.00"),
+        ("2026-03-12", True, "2026-02-09", "31", "7.00"),
+        ("2026-03-12", False, "2026-01-10", "61", "20.00"),
     ]
     assert [(row["days_31_to_60"], row["days_61_to_90"]) for row in rows] == [
         ("7.00", "0.00"), ("0.00", "20.00"),
@@ -251,6 +251,75 @@ def test_invoices_and_ageing_as_they_stood(client: Client) -> None:
     assert [(row["as_of"], row["balance"], row["not_due"]) for row in rows] == [
         ("2026-01-31", "10.00", "10.00"), ("2026-01-31", "20.00", "0.00"),
     ]  # fmt: skip
+
+
+def test_what_finance_closes_by(client: Client) -> None:
+    # given 100 credits for $10.00 of which 40 burn in January, the rest lapses in February
+    set_policy(client, breakageMethod="AS_EXPIRED", escheatShare="0.25")
+    grant = client.grant("g1", "100", paid=usd("10"), expiresAt="2026-02-11T00:00:00Z")["id"]
+    client.grant("g2", "50", source="PROMOTIONAL", priority=90)
+    client.charge("e1", "40")
+    client.advance("2026-03-02T00:00:00Z")
+    closed(client, "2026-01")
+
+    def rows(report: str, **more: Any) -> list[dict[str, str]]:
+        return table(fetched(client, export(client, report=report, **more)))
+
+    # then
+    schedule = rows("REVENUE_SCHEDULE")
+    assert [
+        (row["period"], row["paid"], row["recognized"], row["breakage"], row["escheated"],
+         row["remaining"])
+        for row in schedule
+    ] == [
+        ("2026-01", "10.00", "4.00", "0.00", "0.00", "6.00"),
+        ("2026-02", "10.00", "0.00", "4.50", "1.50", "0.00"),
+    ]  # fmt: skip
+    assert {row["grant_id"] for row in schedule} == {grant}
+    assert [
+        (row["sold_in"], row["period"], row["paid"], row["remaining"]) for row in rows("WATERFALL")
+    ] == [("2026-01", "2026-01", "10.00", "6.00"), ("2026-01", "2026-02", "0.00", "0.00")]
+    (lapsed,) = (row for row in rows("BREAKAGE") if row["source"] == "PAID")
+    assert (lapsed["granted"], lapsed["burned"], lapsed["lapsed_of_ended"]) == ("100", "40", "60")
+    assert {row["ties"] for row in rows("TIE_OUT")} == {"true"}
+    (policy,) = rows("POLICIES")
+    assert (policy["effective_from"], policy["escheat_share"]) == ("2026-01", "0.25")
+    certificate = rows("CLOSE_CERTIFICATE")
+    assert {(row["period"], row["act"], row["passed"]) for row in certificate} == {
+        ("2026-01", "CLOSED", "true")
+    }
+    assert {row["trial_balance_hash"] for row in certificate} == {
+        period(client, "2026-01")["trialBalanceHash"]
+    }
+    assert rows("RPO") == []
+    client.grant("g3", "10", paid=usd("3"))
+    assert [(row["total"], row["within_12_months"]) for row in rows("RPO", to="2026-03")] == [
+        ("3.00", "3.00")
+    ]
+    # and what is told as things stand is of the last position alone
+    refused = export(client, report="TIE_OUT", position=3)
+    assert (refused["code"], refused["field"]) == ("INVALID_INPUT", "position")
+
+
+def test_accounts_are_called_as_they_are_mapped(books: Client) -> None:
+    # given
+    before = export(books, "HLEDGER")
+    mapped = books.answer(
+        """mutation { answer: mapAccount(key: "cash", code: "1200", name: "Bank: main") {
+          __typename } }"""
+    )
+    assert mapped["__typename"] == "AccountMappings"
+    # then
+    text = fetched(books, export(books, "HLEDGER")).decode()
+    assert "    assets:1200 Bank main  10.00 USD\n" in text
+    assert "assets:cash" not in text
+    row = table(fetched(books, export(books)))[0]
+    assert (row["account"], row["account_code"], row["account_name"]) == (
+        "cash", "1200", "Bank: main",
+    )  # fmt: skip
+    # and a file of before is as it was
+    again = export(books, "HLEDGER", position=before["position"])
+    assert again["sha256"] == before["sha256"]
 
 
 def test_who_may_fetch_a_file(books: Client) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.accountant import balances, entries, lines, usd
+from tests.scenarios.accountant import balances, closed, entries, lines, period, usd
 from tests.scenarios.server import REFUSED, Client
 from tests.scenarios.test_journal import PAID, posted
 
@@ -59,6 +59,7 @@ def test_v25_void_after_use(client: Client) -> None:
     grant = client.grant("A", "1000", paid=usd("100"), payment="DUE")["id"]
     client.charge("e1", "200")
     client.advance("2026-02-10T00:00:00Z")
+    hashed = closed(client, "2026-01")["trialBalanceHash"]
     # when
     assert client.answer(VOID, id=grant)["status"] == "VOIDED"
     # then both are of the month in which it was voided
@@ -74,6 +75,7 @@ def test_v25_void_after_use(client: Client) -> None:
     told = client.ask('{ journal(month: "2026-02") { nodes { servicePeriod } } }')
     assert [entry["servicePeriod"] for entry in told["journal"]["nodes"]] == ["2026-02", "2026-01"]
     assert paid(client, grant)["code"] == "INVALID_STATE"
+    assert period(client, "2026-01")["trialBalanceHash"] == hashed
 
 
 def test_a_void_that_keeps_the_claim_is_still_paid(client: Client) -> None:

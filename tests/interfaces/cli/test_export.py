@@ -229,6 +229,6 @@ def test_what_cannot_be_exported_is_named(
 
 def test_all_that_there_is_can_be_named() -> None:
     reported = {name.upper().replace("-", "_") for name in export.REPORTS}
-    assert reported == {"JOURNAL", *reports.SHEETS}
+    assert reported == {"JOURNAL", *reports.SHEETS} == set(request.REPORTS)
     assert set(export.FORMATS.values()) == set(request.FORMATS)
     assert {name.upper() for name in export.DETAILS} == set(request.DETAILS)
