@@ -22,7 +22,7 @@ from domain.revenue.obligation import Obligation
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
     """An obligation in a month, in minor units. paid: all that was allocated by its end;
-    remaining: at its end; expected: what time alone releases in it.
+    remaining: at its end; expected: what time alone releases in it; sold_in: the month.
     """
 
     obligation_id: str
@@ -39,6 +39,7 @@ class ScheduleRow:
     transferred: int
     remaining: int
     expected: int
+    sold_in: str
 
 
 def schedule_of(
@@ -87,6 +88,7 @@ def _row(o: Obligation, moved: Movements, paid: int, remaining: int) -> Schedule
         moved.transferred,
         remaining,
         expected_in(o, moved.period, remaining),
+        month_of(o.first_day),
     )
 
 

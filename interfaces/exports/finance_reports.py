@@ -52,10 +52,9 @@ def waterfall(source: Source) -> Sheet:
         sums: dict[tuple[str, str, str], list[int]] = {}
         of_all = source.models.schedule_rows(source.tenant_id, as_of=source.position)
         for _, months in groupby(of_all, key=lambda row: row.obligation_id):
-            cohort, paid = "", 0
+            paid = 0
             for row in months:
-                cohort = cohort or row.period
-                added = sums.setdefault((row.currency, cohort, row.period), [0] * len(moved))
+                added = sums.setdefault((row.currency, row.sold_in, row.period), [0] * len(moved))
                 added[0] += row.paid - paid
                 paid = row.paid
                 for place, name in enumerate(moved[1:], start=1):

@@ -17,6 +17,7 @@ from pyarrow import parquet  # type: ignore[import-untyped]
 from tests.scenarios.accountant import TRIAL_BALANCE, balances, closed, period, set_policy, usd
 from tests.scenarios.server import Client
 from tests.scenarios.test_invoices import Office
+from tests.scenarios.test_plans_in_the_books import publish, subscribe
 
 pytestmark = pytest.mark.storage
 
@@ -299,6 +300,27 @@ def test_what_finance_closes_by(client: Client) -> None:
     # and what is told as things stand is of the last position alone
     refused = export(client, report="TIE_OUT", position=3)
     assert (refused["code"], refused["field"]) == ("INVALID_INPUT", "position")
+
+
+def test_what_rolls_over_stays_with_the_month_it_was_sold_in(client: Client) -> None:
+    # given 100 credits for $20 in February; 30 burn, 50 roll over into March and 20 lapse
+    publish(client, "pro", "20", amount="100", rollover=True, rolloverLimit="50")
+    client.advance("2026-02-01T00:00:00Z")
+    subscribe(client, "pro", collection="INVOICE")
+    client.charge("e1", "30")
+    # when all of them and 10 of March's burn
+    client.advance("2026-03-01T00:00:00Z")
+    client.charge("e2", "60")
+    # then
+    rows = table(fetched(client, export(client, report="WATERFALL", to="2026-03")))
+    assert [
+        (row["sold_in"], row["period"], row["recognized"], row["breakage"], row["remaining"])
+        for row in rows
+    ] == [
+        ("2026-02", "2026-02", "6.00", "4.00", "10.00"),
+        ("2026-02", "2026-03", "10.00", "0.00", "0.00"),
+        ("2026-03", "2026-03", "2.00", "0.00", "18.00"),
+    ]
 
 
 def test_accounts_are_called_as_they_are_mapped(books: Client) -> None:
