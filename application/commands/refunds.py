@@ -7,6 +7,7 @@ from datetime import datetime
 from application.commands.answers import ChargeAnswer
 from application.commands.requests import RefundCharge
 from application.commands.returns import REFUND, compensate_grant, returns_of
+from application.commands.still_paid import charge_payers
 from application.work import Work
 from domain import identity
 from domain.aggregate import create
@@ -14,7 +15,7 @@ from domain.claims import Claim, Claimed, difference
 from domain.money.asset import Asset
 from domain.money.decimals import decimal_of
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
-from domain.usage.charge import BeyondRefundable, RefundParts, UsageCharge
+from domain.usage.charge import BeyondRefundable, RefundParts, StillPaid, UsageCharge
 from domain.usage.events import ChargeRefunded
 from domain.wallet import overage
 from domain.wallet.burndown import merged
@@ -82,14 +83,21 @@ def give_back(
 
     Raises as refund_charge, before its first event.
     """
-    units, parts = _parts(charge, asset, stated_units)
+    payers = charge_payers(work, wallet, charge)
+    still = payers.still if payers is not None else None
+    units, parts = _parts(charge, asset, stated_units, still)
     forgiven, repaid = overage_back(work, wallet, charge, parts)
+    rated = None
+    if payers is not None:
+        rated = payers.no_longer_paid(forgiven, repaid, parts.allocations)
     returned = merged(repaid, parts.allocations)
     returns = returns_of(work, wallet, charge.asset, charge.id, returned, compensate, at)
 
     # Nothing may fail from here on.
     lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
-    wallet.reverse(charge.asset, charge.id, units, forgiven, returns.returned, at, budgets=lowered)
+    wallet.reverse(
+        asset.key, charge.id, units, forgiven, returns.returned, at, budgets=lowered, rated=rated
+    )
     work.lower_derived(wallet, charge.budgets, charge.settled_at, units)
     for grant_id in returns.lapsing:
         wallet.lapse_return(charge.asset, grant_id, at)
@@ -118,9 +126,11 @@ def give_back(
     )
 
 
-def _parts(charge: UsageCharge, asset: Asset, stated_units: int | None) -> tuple[int, RefundParts]:
+def _parts(
+    charge: UsageCharge, asset: Asset, stated_units: int | None, still: StillPaid | None
+) -> tuple[int, RefundParts]:
     try:
-        return charge.refund_parts(stated_units)
+        return charge.refund_parts(stated_units, still)
     except BeyondRefundable as error:
         left = decimal_of(error.remaining_units, asset.scale)
         raise InvalidInput(field="amount", reason=f"at most {left} {asset.key} remain") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -70,6 +71,16 @@ class RefundParts:
 
     overage: Range | None
     allocations: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StillPaid:
+    """What later charges below zero have left to give back. overage_gone_units: of its
+    newest overage, what was forgiven since; by_grant: the most that each grant can get back.
+    """
+
+    overage_gone_units: int
+    by_grant: Mapping[str, int]
 
 
 class UsageCharge(Aggregate):
@@ -246,13 +257,27 @@ class UsageCharge(Aggregate):
     @property
     def returnable_units(self) -> int:
         """Return the most that its own grants and overage can get back."""
-        owed_units = max(self.overage_units - self.overage_refunded_units, 0)
-        paid = merged(self.paid_parts)
-        back = (units - self.refunded_parts.get(grant_id, 0) for grant_id, units in paid)
-        return owed_units + sum(units for units in back if units > 0)
+        return self._owed_units(None) + sum(units for _, units in self._grants_left(None))
 
-    def refund_parts(self, amount_units: int | None) -> tuple[int, RefundParts]:
+    def _owed_units(self, still: StillPaid | None) -> int:
+        gone_units = still.overage_gone_units if still is not None else 0
+        return max(self.overage_units - self.overage_refunded_units - gone_units, 0)
+
+    def _grants_left(self, still: StillPaid | None) -> list[Part]:
+        left: list[Part] = []
+        for grant_id, paid_units in merged(self.paid_parts):
+            units = paid_units - self.refunded_parts.get(grant_id, 0)
+            if still is not None:
+                units = min(units, still.by_grant.get(grant_id, 0))
+            if units > 0:
+                left.append((grant_id, units))
+        return left
+
+    def refund_parts(
+        self, amount_units: int | None, still: StillPaid | None = None
+    ) -> tuple[int, RefundParts]:
         """Return the units to refund (default: all that remain) and where they come from.
+        still: of a charge whose price may have given back since.
 
         Overage first, its newest units first; then the grants, newest allocation first.
         Raises InvalidState (no settled charge, or nothing left), InvalidInput (`amount`
@@ -266,25 +291,27 @@ class UsageCharge(Aggregate):
             raise InvalidState(
                 state=self.status, reason=f"charge {self.id} has given back: nothing to refund"
             )
-        remaining_units = min(self.net_units, self.returnable_units)
+        returnable_units = self._owed_units(still)
+        returnable_units += sum(part for _, part in self._grants_left(still))
+        remaining_units = min(self.net_units, returnable_units)
         units = remaining_units if amount_units is None else amount_units
         if not 0 < units <= remaining_units:
             raise BeyondRefundable(remaining_units)
-        return units, self.parts_back(units)
+        return units, self.parts_back(units, still)
 
-    def parts_back(self, units: int) -> RefundParts:
+    def parts_back(self, units: int, still: StillPaid | None = None) -> RefundParts:
         """Return where units that go back come from; at most `returnable_units`."""
-        owed_units = max(self.overage_units - self.overage_refunded_units, 0)
-        from_overage_units = min(owed_units, units)
+        from_overage_units = min(self._owed_units(still), units)
         overage: Range | None = None
         if from_overage_units:
             assert self.overage is not None
-            end = self.overage[1] - self.overage_refunded_units
+            gone_units = still.overage_gone_units if still is not None else 0
+            end = self.overage[1] - self.overage_refunded_units - gone_units
             overage = (end - from_overage_units, end)
         left_units = units - from_overage_units
         parts: list[Part] = []
-        for grant_id, paid_units in reversed(merged(self.paid_parts)):
-            part = min(paid_units - self.refunded_parts.get(grant_id, 0), left_units)
+        for grant_id, paid_units in reversed(self._grants_left(still)):
+            part = min(paid_units, left_units)
             if part > 0:
                 parts.append((grant_id, part))
                 left_units -= part

@@ -159,6 +159,73 @@ def test_withdrawing_may_burn(books: Books) -> None:
     check_reloads(books)
 
 
+def test_a_refund_gives_back_what_is_still_paid(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    first = use(books, "a", "tokens", "990")
+    use(books, "b", "tokens", "20")
+    assert burned(books) == "80.8"
+    # when
+    with pytest.raises(InvalidInput, match=r"at most 80\.8 USD remain"):
+        books.refund(first, "all of it", "80.9")
+    books.refund(first, "some", "30")
+    # then
+    assert burned(books) == "50.8"
+    books.refund(first, "rest")
+    assert (burned(books), net(books, first)) == ("0", "18.2")
+    with pytest.raises(InvalidInput, match="at most 0 USD remain"):
+        books.refund(first, "more")
+    check_reloads(books)
+
+
+def test_what_was_refunded_does_not_go_back_again(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    first = use(books, "a", "tokens", "990")
+    books.refund(first, "r", "90")
+    # when
+    credit = use(books, "b", "tokens", "20")
+    # then
+    assert (amounts(credit), burned(books)) == (["-9"], "0")
+    check_reloads(books)
+
+
+def test_a_refund_after_overage_was_forgiven() -> None:
+    # given a grant that pays 90 of 99
+    books = Books()
+    books.at(2026, 1, 1)
+    books.customer()
+    books.grant("bought", "90", asset="USD", paid=Money("90", "USD"))
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    first = use(books, "a", "tokens", "990", delivered=True)
+    # when
+    use(books, "b", "tokens", "20")
+    # then
+    assert (burned(books), books.account("USD").owed_units) == ("80.8", 0)
+    books.refund(first, "r")
+    assert (burned(books), net(books, first)) == ("0", "18.2")
+    check_reloads(books)
+
+
+def test_a_refund_after_a_latest_value_fell(books: Books) -> None:
+    # given
+    meter(books, "seats", "LATEST", property="v")
+    publish(books, "api", said_price("seats", "UNIT", unit_price="10"))
+    first = use(books, "a", "seats", properties={"v": 5})
+    books.later(minutes=1)
+    assert amounts(use(books, "b", "seats", properties={"v": 2})) == ["-30"]
+    # when
+    books.refund(first, "r")
+    # then
+    assert (burned(books), net(books, first)) == ("0", "30")
+    books.later(minutes=1)
+    assert amounts(use(books, "c", "seats", properties={"v": 1})) == ["0"]
+    check_reloads(books)
+
+
 def test_a_stated_charge_is_withdrawn_whole(books: Books) -> None:
     # given
     charge = use(books, "a", "other", amount="7", asset="USD")

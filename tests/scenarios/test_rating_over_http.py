@@ -144,6 +144,22 @@ def test_r2_volume(shop: Client) -> None:
     assert [node["amount"] for node in listed["charges"]["nodes"]] == ["429.2", "-18.2"]
 
 
+def test_a_refund_after_a_negative_line_gives_back_what_is_still_paid(shop: Client) -> None:
+    # given
+    meter(shop, "tokens")
+    publish(shop, tiered("VOLUME"))
+    first = use(shop, "a", "tokens", "990")
+    use(shop, "b", "tokens", "20")
+    # when
+    refused = shop.refund(first["id"], "all", "99")
+    refunded = shop.refund(first["id"], "rest")
+    # then
+    assert (refused["__typename"], refused["field"]) == ("InvalidInput", "amount")
+    assert "at most 80.8 USD remain" in refused["message"]
+    assert (refunded["status"], refunded["refunded"]) == ("PARTIALLY_REFUNDED", "80.8")
+    assert shop.account(asset="USD")["available"] == "100060"
+
+
 def test_r5_dimensions(shop: Client) -> None:
     # given
     meter(shop, "tokens")
