@@ -4,9 +4,9 @@ taking what it took too little. The charge's amount stays the fact; its net is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from application.commands.refunds import overage_back
 from application.commands.returns import compensate_grant, returns_of
@@ -14,7 +14,6 @@ from application.work import Work
 from domain.money.asset import Asset
 from domain.rating.rate import RatedLine
 from domain.rating.running_total import RunningTotal, TotalKey
-from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.charge import RefundParts, UsageCharge
 from domain.usage.events import ChargeRerated, ChargeWithdrawn
 from domain.usage.payments import payers_of
@@ -26,7 +25,6 @@ from domain.wallet.totals import RatedMove, TotalsMoved
 from domain.wallet.wallet import Wallet
 
 Corrected = type[ChargeWithdrawn] | type[ChargeRerated]
-NO_CHARGE = ("AUTHORIZED", "RELEASED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,28 +232,3 @@ def _no_longer_paid(
         pool.move(PaidFor(*key, returned=parts))
         paid.append(PaidFor(*key, returned=parts, returned_overage=of_overage))
     return tuple(paid)
-
-
-def charges_since(work: Work, wallet: Wallet, since: datetime) -> list[UsageCharge]:
-    """Return the charges of a wallet that may have occurred since, in log order."""
-    wallet.seal()
-    before = since - timedelta(seconds=FUTURE_SECONDS)
-    ids: dict[str, None] = {}
-    kept = work.batch.log.rated_since(work.tenant_id, wallet.id, before)
-    own = [event for event in work.log if event.originator_id == wallet.id]
-    for event in [*kept, *own]:
-        ids.update(dict.fromkeys(_charge_ids(event)))
-    work.batch.look_up(work.tenant_id, ids)
-    found = (UsageCharge.fold(work.batch.known(charge_id)) for charge_id in ids)
-    charges = [charge for charge in found if charge is not None]
-    for charge in charges:
-        charge.write_to(work.log)
-    return [charge for charge in charges if charge.status not in NO_CHARGE]
-
-
-def _charge_ids(event: object) -> Iterable[str]:
-    several: tuple[str, ...] | None = getattr(event, "charge_ids", None)
-    if several is not None:
-        return several
-    one: str | None = getattr(event, "charge_id", None)
-    return () if one is None else (one,)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.commands.answers import RerateAnswer
-from application.commands.corrections import Correction, charges_since, correct
+from application.commands.corrections import Correction, correct
+from application.commands.cycle_charges import charges_since
 from application.commands.requests import RerateWallet
 from application.commands.withdrawals import own_terms, usage_of_charge
 from application.work import Work

@@ -8,7 +8,8 @@ from datetime import datetime
 from fractions import Fraction
 
 from application.commands.answers import ChargeAnswer
-from application.commands.corrections import Correction, charges_since, correct
+from application.commands.corrections import Correction, correct
+from application.commands.cycle_charges import charges_since
 from application.commands.rated_usage import WalletStanding, usage_of
 from application.commands.requests import WithdrawCharge
 from application.work import Work

@@ -32,6 +32,7 @@ ChargeStatus = Literal[
     "REFUNDED",
     "WITHDRAWN",
 ]
+REFUNDABLE = ("SETTLED", "PARTIALLY_REFUNDED")
 HoldStatus = Literal["OPEN", "CAPTURED", "RELEASED", "LAPSED"]
 
 
@@ -283,7 +284,7 @@ class UsageCharge(Aggregate):
         Raises InvalidState (no settled charge, or nothing left), InvalidInput (`amount`
         zero or above what remains).
         """
-        if self.status not in ("SETTLED", "PARTIALLY_REFUNDED"):
+        if self.status not in REFUNDABLE:
             raise InvalidState(
                 state=self.status, reason=f"charge {self.id} is {self.status}: nothing to refund"
             )

@@ -210,6 +210,27 @@ def test_a_refund_after_overage_was_forgiven() -> None:
     check_reloads(books)
 
 
+@pytest.mark.parametrize("back", [None, "30"])
+def test_a_refund_of_a_cycle_that_the_wallet_no_longer_keeps(
+    books: Books, back: str | None
+) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    first = use(books, "a", "tokens", "990")
+    use(books, "b", "tokens", "20")
+    books.at(2026, 6, 1)
+    use(books, "c", "tokens", "1")
+    assert burned(books) == "80.9"
+    # when
+    if back is not None:
+        books.refund(first, "some", back)
+    books.refund(first, "r")
+    # then
+    assert (burned(books), net(books, first)) == ("0.1", "18.2")
+    check_reloads(books)
+
+
 def test_a_refund_after_a_latest_value_fell(books: Books) -> None:
     # given
     meter(books, "seats", "LATEST", property="v")
