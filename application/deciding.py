@@ -25,6 +25,7 @@ from application.commands.handlers import decide, own_stream
 from application.commands.requests import AuthorizeUsage, Command, RecordUsage
 from application.errors import NotASandbox
 from application.outcomes import Decision, Item
+from application.sights_ahead import prefetch_sights
 from application.snapshots import Due, Snapshots
 from application.storage.recorder import LedgerRecorder, Rows
 from application.storage.streams import StreamReader
@@ -212,17 +213,22 @@ class Decider:
     def _prefetch(self, batch: Batch, items: Sequence[Item]) -> None:
         by_tenant: dict[str, list[str]] = {}
         usage: dict[str, list[tuple[str, str | None]]] = {}
+        rated: dict[str, list[tuple[str, RecordUsage]]] = {}
         for caller, command in items:
             wallet_id = _wallet_of(caller.tenant_id, command)
             if wallet_id is not None:
                 by_tenant.setdefault(caller.tenant_id, []).append(wallet_id)
                 if isinstance(command, RecordUsage | AuthorizeUsage):
                     usage.setdefault(caller.tenant_id, []).append((wallet_id, command.subject))
+                if isinstance(command, RecordUsage):
+                    rated.setdefault(caller.tenant_id, []).append((wallet_id, command))
         for tenant_id, wallet_ids in by_tenant.items():
             batch.prefetch(tenant_id, wallet_ids)
         for tenant_id, charged in usage.items():
             templates = batch.tenant(tenant_id).budget_templates
             batch.derived.prefetch(tenant_id, templates, charged)
+        for tenant_id, events in rated.items():
+            prefetch_sights(batch, tenant_id, events)
 
     # Look-ups
 

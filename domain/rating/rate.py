@@ -195,6 +195,22 @@ def unpriced(usage: Usage, lists: PriceLists) -> tuple[str, tuple[RatedLine, ...
     return asset, tuple(_unpriced_line(meter, usage) for meter in meters)
 
 
+def sights(usage: Usage, terms: Sequence[PricingTerms], lists: PriceLists) -> list[Sight]:
+    """Return the values that rating an event will ask for; none of one that is refused."""
+    try:
+        priced, _ = _prices(usage, selected(usage, lists), terms, lists)
+        return [
+            Sight(
+                (listed.product, listed.price.key, cycle.starts_at),
+                distinct_value(meter, usage.properties),
+            )
+            for meter, listed, cycle in priced
+            if meter.aggregation == Aggregation.UNIQUE
+        ]
+    except InvalidInput:
+        return []
+
+
 def line_units(
     cost: CostFunction,
     before: RunningTotal,

@@ -1,0 +1,46 @@
+"""Which values UNIQUE will ask for, looked up ahead for all events of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from application.commands.rated_usage import usage_of
+from application.commands.requests import RecordUsage
+from application.work import Batch
+from domain.catalog.meter import Aggregation
+from domain.rating.pricing import terms_at
+from domain.rating.rate import Usage, sights
+from domain.rating.running_total import TotalKey
+from domain.tenancy.tenant import FUTURE_SECONDS
+
+
+def prefetch_sights(
+    batch: Batch, tenant_id: str, events: Iterable[tuple[str, RecordUsage]]
+) -> None:
+    """Look the values of (wallet id, event) up, with one query. What is missed is looked up
+    when it is asked for.
+    """
+    now = batch.now(tenant_id)
+    earliest = now - timedelta(seconds=batch.tenant(tenant_id).late_window_seconds)
+    latest = now + timedelta(seconds=FUTURE_SECONDS)
+    wanted: list[tuple[str, TotalKey, str]] = []
+    for wallet_id, event in events:
+        occurred_at = event.occurred_at or now
+        if event.amount is None and earliest <= occurred_at <= latest:
+            usage = usage_of(event.meter, None, event.properties, occurred_at)
+            wanted += _of_event(batch, tenant_id, wallet_id, usage)
+    if wanted:
+        batch.sightings.prefetch(tenant_id, wanted)
+
+
+def _of_event(
+    batch: Batch, tenant_id: str, wallet_id: str, usage: Usage
+) -> Iterable[tuple[str, TotalKey, str]]:
+    meters = batch.catalog(tenant_id).meters_of(usage.event_type)
+    wallet = batch.wallets.get(wallet_id)
+    if wallet is None or all(meter.aggregation != Aggregation.UNIQUE for meter in meters):
+        return ()
+    lists = batch.price_lists(tenant_id)
+    terms = terms_at(wallet.pricing, lists.catalog, wallet.timezone, usage.occurred_at)
+    return [(wallet_id, sight.key, sight.value) for sight in sights(usage, terms, lists)]
