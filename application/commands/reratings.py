@@ -105,9 +105,11 @@ def _apply(
     touched: Sequence[UsageCharge],
     replay: Replay,
 ) -> None:
-    """State what changes: what goes back first, so that it can pay for what is taken."""
+    """State what changes: what goes back first, so that it can pay for what is taken, and
+    last what others must have paid before.
+    """
     totals = _totals(wallet, touched, replay)
-    for each in sorted(changing, key=lambda each: each.back_units < 0):
+    for each in sorted(changing, key=_turn):
         correction = Correction(each.back_units, _falls(each), totals, each.lines)
         try:
             correct(
@@ -163,6 +165,15 @@ def _rated(
         elif found.get(line.meter):
             lines.append(found[line.meter].pop(0))
     return _Anew(charge, tuple(lines), asked)
+
+
+def _turn(anew: _Anew) -> int:
+    """Return when a correction is stated. Of a line below zero more goes back than its charge
+    took: those who paid for the cycle get it, once they have.
+    """
+    if anew.back_units < 0:
+        return 1
+    return 0 if anew.back_units <= anew.charge.returnable_units else 2
 
 
 def _falls(anew: _Anew) -> tuple[tuple[TotalKey, int], ...]:

@@ -346,6 +346,22 @@ def test_rerating_upwards_burns_and_what_nothing_covers_is_overage(books: Books)
     check_reloads(books)
 
 
+def test_rerating_to_lines_below_zero_comes_to_what_was_previewed_at_once(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="0.01"))
+    first, second = use(books, "a", "tokens", "990"), use(books, "b", "tokens", "20")
+    books.later(minutes=1)
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    # when what goes back was not paid before the first is rated anew
+    assert of(rerate(books, 2)) == of(rerate(books, 2, dry=False)) == (2, "10.1", "80.8")
+    # then
+    assert [net(books, first), net(books, second)] == ["99", "-18.2"]
+    assert (burned(books), total(books)) == ("80.8", "1010: 80.8")
+    assert of(rerate(books, 2, dry=False)) == (0, "80.8", "80.8")
+    check_reloads(books)
+
+
 def test_refunded_and_withdrawn_parts_stay_out(books: Books) -> None:
     # given
     meter(books, "tokens")
