@@ -127,8 +127,8 @@ class _Cycle:
             exact = before.exact
             table = listed.cost.table if listed is not None else None
             if exact is not None and listed is not None and table is not None:
-                unit_price = table.unit_price(self._usage.properties) * listed.cost.unit_factor
-                rest = Fraction(*exact) - quantity * unit_price
+                factor = Fraction(table.factor(self._usage.properties), table.denominator)
+                rest = Fraction(*exact) - quantity * factor
                 exact = (rest.numerator, rest.denominator)
             return replace(before, quantity=before.quantity - quantity, exact=exact)
         if meter.aggregation == Aggregation.UNIQUE and not with_free:

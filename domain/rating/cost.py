@@ -46,12 +46,12 @@ class CostFunction:
 
     def __init__(self, price: Price, discount: str = NO_DISCOUNT) -> None:
         self.model = price.model
-        self.table = Table(price) if price.rows else None
         self.free = quantity_of(price.free) if price.free is not None else 0
         paid_share = 1 - Fraction(discount)
         units = Fraction(10**price.scale)
         # Of a unit price: amount units for each 10^-18 of quantity.
         self.unit_factor = paid_share * units / (Fraction(price.per) * ONE)
+        self.table = Table(price, self.unit_factor) if price.rows else None
         numbers = _numbers(price, self.unit_factor, paid_share * units)
         cap = Fraction(price.cap) * units if price.cap is not None else None
         self.denominator = lcm(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
 from domain.catalog.price import Price
@@ -19,22 +20,29 @@ ANY = "*"
 
 
 class Table:
-    """The rows of a price. unit_prices: exact, of one unit, without discount."""
+    """The rows of a price, over one denominator. unit_factor: what a unit price of 1 comes to
+    for each 10^-18 of quantity, in units of the asset.
+    """
 
-    def __init__(self, price: Price) -> None:
+    def __init__(self, price: Price, unit_factor: Fraction) -> None:
         self._key = price.key
         self._dimensions = price.dimensions
-        self._fallback = Fraction(price.unit_price) if price.unit_price is not None else None
-        rows: dict[tuple[int, ...], dict[tuple[object, ...], Fraction]] = {}
-        for row in price.rows:
+        own = Fraction(price.unit_price) * unit_factor if price.unit_price is not None else None
+        exact = [Fraction(row.unit_price) * unit_factor for row in price.rows]
+        self.denominator = lcm(*(each.denominator for each in (*exact, own or Fraction(0))))
+        self._fallback = int(own * self.denominator) if own is not None else None
+        rows: dict[tuple[int, ...], dict[tuple[object, ...], int]] = {}
+        for row, factor in zip(price.rows, exact, strict=True):
             said = {name: value for name, value in row.match if value != ANY}
             named = tuple(i for i, name in enumerate(price.dimensions) if name in said)
             values = tuple(comparable(said[price.dimensions[i]]) for i in named)
-            rows.setdefault(named, {})[values] = Fraction(row.unit_price)
+            rows.setdefault(named, {})[values] = int(factor * self.denominator)
         self._patterns = sorted(rows.items(), key=lambda pattern: (-len(pattern[0]), pattern[0]))
 
-    def unit_price(self, properties: Mapping[str, Any]) -> Fraction:
-        """Return the price of the best row, else the price's own. Raises InvalidInput."""
+    def factor(self, properties: Mapping[str, Any]) -> int:
+        """Return what each 10^-18 costs by the best row, else by the price's own unit price:
+        `denominator` of it are a unit of the asset. Raises InvalidInput.
+        """
         try:
             values = [comparable(properties[name]) for name in self._dimensions]
         except KeyError as missing:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fractions import Fraction
+from math import gcd, lcm
 from typing import Any, Protocol
 
 from domain.catalog.meter import Aggregation, Meter
@@ -135,12 +135,16 @@ def rate(
             units = -min(-units, standing.returnable_units(before))
         if listed.may_fall:
             falling.append(len(lines))
-        moved[key] = replace(
-            before,
-            quantity=after_quantity,
-            amount_units=before.amount_units + units,
-            exact=exact,
-            latest_at=latest_at,
+        moved[key] = RunningTotal(
+            before.product,
+            before.price,
+            before.starts_at,
+            before.ends_at,
+            before.asset,
+            after_quantity,
+            before.amount_units + units,
+            exact,
+            latest_at,
         )
         if sight is not None:
             sights.append(sight)
@@ -230,12 +234,15 @@ def line_units(
     if cost.table is None:
         units = cost.cost(after_quantity) - cost.cost(before.quantity)
         return cost.of_event(units, priced), None
-    exact_before = Fraction(*(before.exact or (before.amount_units, 1)))
-    exact = exact_before + priced * cost.table.unit_price(properties) * cost.unit_factor
-    units = cost.rounded(exact.numerator, exact.denominator) - cost.rounded(
-        exact_before.numerator, exact_before.denominator
-    )
-    return cost.of_event(units, priced), (exact.numerator, exact.denominator)
+    # Fractions by hand: this is in every charge of a price by dimensions.
+    numerator, denominator = before.exact or (before.amount_units, 1)
+    of_table = cost.table.denominator
+    common = of_table if of_table % denominator == 0 else lcm(of_table, denominator)
+    exact_before = numerator * (common // denominator)
+    exact = exact_before + priced * cost.table.factor(properties) * (common // of_table)
+    units = cost.rounded(exact, common) - cost.rounded(exact_before, common)
+    shared = gcd(exact, common)
+    return cost.of_event(units, priced), (exact // shared, common // shared)
 
 
 def _prices(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from domain.catalog.price import DimensionRow, Price, PriceModel, Tier
 from domain.money.decimals import decimal_of
 from domain.rating.cost import CostFunction
+from domain.rating.dimensions import Table
 from domain.rating.quantity import ONE, quantity_of
 from domain.refusals import InvalidInput
 from tests.rating_reference import reference_cost
@@ -109,6 +110,11 @@ def table(rows: list[tuple[dict[str, str], str]], **fields: object) -> CostFunct
     )
 
 
+def unit_price(rows: Table, properties: dict[str, str]) -> Fraction:
+    """Return the price of one unit in USD, whose scale is 9."""
+    return Fraction(rows.factor(properties), rows.denominator) * ONE / 10**9
+
+
 R5_ROWS = [
     ({"model": "opus", "direction": "input"}, "15"),
     ({"model": "opus", "direction": "output"}, "75"),
@@ -123,7 +129,7 @@ def test_r5_the_most_specific_row_wins() -> None:
     assert dimensions is not None
     # then
     unit_prices = [
-        dimensions.unit_price({"model": model, "direction": direction})
+        unit_price(dimensions, {"model": model, "direction": direction})
         for model, direction in [
             ("opus", "input"),
             ("opus", "output"),
@@ -133,9 +139,9 @@ def test_r5_the_most_specific_row_wins() -> None:
     ]
     assert unit_prices == [15, 75, 3, 15]
     with pytest.raises(InvalidInput, match="model 'opus', direction 'audio'"):
-        dimensions.unit_price({"model": "opus", "direction": "audio"})
+        dimensions.factor({"model": "opus", "direction": "audio"})
     with pytest.raises(InvalidInput, match=r"properties\.model"):
-        dimensions.unit_price({"direction": "input"})
+        dimensions.factor({"direction": "input"})
 
 
 def test_of_equally_specific_rows_the_earlier_dimension_wins() -> None:
@@ -143,7 +149,7 @@ def test_of_equally_specific_rows_the_earlier_dimension_wins() -> None:
     dimensions = table([({"direction": "input"}, "1"), ({"model": "opus"}, "2")]).table
     assert dimensions is not None
     # then
-    assert dimensions.unit_price({"model": "opus", "direction": "input"}) == 2
+    assert unit_price(dimensions, {"model": "opus", "direction": "input"}) == 2
 
 
 def test_without_a_row_the_own_unit_price_holds() -> None:
@@ -151,7 +157,7 @@ def test_without_a_row_the_own_unit_price_holds() -> None:
     dimensions = table([({"model": "opus"}, "2")], unit_price="9").table
     assert dimensions is not None
     # then
-    assert dimensions.unit_price({"model": "haiku", "direction": "input"}) == 9
+    assert unit_price(dimensions, {"model": "haiku", "direction": "input"}) == 9
 
 
 decimals = st.builds(decimal_of, st.integers(0, 10**7), st.integers(0, 9))
