@@ -34,6 +34,7 @@ from domain.money.asset import Asset, CustomAsset, currency
 from domain.money.exchange import Quote, quote
 from domain.rating.price_list import PriceLists
 from domain.rating.running_total import RunningTotal, TotalKey
+from domain.rating.trial import Trial
 from domain.refusals import NotFound
 from domain.tenancy.tenant import FUTURE_SECONDS, Tenant
 from domain.wallet.derived_budgets import DerivedBudget
@@ -135,8 +136,8 @@ class CatalogRegistry:
 class Batch:
     """The streams that a batch has met, and the events it has decided, in order.
 
-    secret: of what derives from values that the log does not hold.
-
+    secret: of what derives from values that the log does not hold. trial: the version that
+    prices all usage, where this batch is only a rehearsal.
     relied_on: streams that it was decided upon without writing to them, and their versions.
     moving: streams that a commit on its way writes to; what is in memory is as if written.
     """
@@ -173,6 +174,8 @@ class Batch:
         self._pending: dict[str, list[Event]] = {}
         self._older: dict[str, tuple[datetime, Totals]] = {}
         self.sightings = Sightings(log, secret)
+        self.trial: Trial | None = None
+        self._secret = secret
         self.derived = DerivedBudgets(log)
 
     # Reading
@@ -316,6 +319,16 @@ class Batch:
         """Return the version of a stream's next event, however long it is."""
         latest = self.log.versions((stream_id,)).get(stream_id, 0)
         return latest + len(self._own(stream_id)) + 1
+
+    def rehearsal(self, trial: Trial, tenant_id: str) -> Batch:
+        """Return a batch to decide upon and throw away: it reads the log and this catalogue."""
+        batch = Batch(
+            self.log, WalletCache(), self.assets, self.clock, moving=self.moving,
+            catalogs=self._kept_catalogs, secret=self._secret,
+        )  # fmt: skip
+        batch.trial = trial
+        batch._catalogs[tenant_id] = self.catalog(tenant_id)
+        return batch
 
     def overtake_tenant(self, tenant: Tenant) -> None:
         """Decide from now on with the tenant as this batch has changed it."""

@@ -17,6 +17,7 @@ from benchmarks import (
     ingest,
     journal,
     latency,
+    pricing,
     rating,
     replay,
     report,
@@ -40,6 +41,7 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "cycle-roll": lambda small: cycle_roll.measure(1_000 if small else 10_000),
     "journal": lambda small: journal.measure(20_000 if small else 1_000_000),
     "latency": lambda small: latency.measure(400 if small else 4_000),
+    "pricing": lambda small: pricing.measure(10_000 if small else 100_000),
     "ingest": lambda small: ingest.measure(20 if small else 300),
     "growth": lambda small: growth.measure(
         SMALL_LOGS if small else LARGE_LOGS, 10 if small else 60

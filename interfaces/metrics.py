@@ -58,6 +58,11 @@ class Metrics:
             buckets=_SIZES,
             registry=registry,
         )
+        self._unpriced = Counter(
+            "counterfoil_unpriced_charges",
+            "Charges with a line that no price matched.",
+            registry=registry,
+        )
         self._commit_seconds = Histogram(
             "counterfoil_commit_seconds",
             "From the writers' lock until the commit is certain.",
@@ -190,6 +195,13 @@ class Metrics:
             named = _USAGE_COMMANDS.get(command)
             if named is not None:
                 self._charges.labels(named, outcome).inc(count)
+        unpriced = sum(
+            _is_unpriced(outcome)
+            for (_, command), outcome in zip(items, outcomes, strict=True)
+            if not getattr(command, "dry", False)
+        )
+        if unpriced:
+            self._unpriced.inc(unpriced)
         self._look_at_writer()
 
     def _committed(self, rows: Rows, positions: Sequence[int]) -> None:
@@ -211,6 +223,13 @@ class Metrics:
             self._cache_lookups.labels("hit").inc(max(0, hits - self._seen_hits))
             self._cache_lookups.labels("miss").inc(max(0, misses - self._seen_misses))
             self._seen_hits, self._seen_misses = hits, misses
+
+
+def _is_unpriced(outcome: Outcome) -> bool:
+    answer = outcome.answer
+    if not isinstance(answer, ChargeAnswer) or answer.replayed:
+        return False
+    return any(line.price is None for line in answer.charge.lines)
 
 
 class _DatabaseCollector(Collector):

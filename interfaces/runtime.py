@@ -37,6 +37,7 @@ from interfaces.keys.links import Links
 from interfaces.keys.secret import derived_secret, server_secret
 from interfaces.metrics import Metrics
 from interfaces.payments.fake import FakePayments
+from interfaces.price_comparison import PriceComparisons
 from interfaces.settings import Settings, SettingsError
 from interfaces.tracing import Tracing, open_tracing
 from projections.close_checks import CloseChecks
@@ -47,6 +48,7 @@ from projections.models import read_models
 from projections.queries import LISTED_MODELS, ReadModels, Transaction
 from projections.stops import Stopped
 from projections.tables import Location
+from projections.usage_queries import UsageQueries
 
 DATABASE = "counterfoil"
 ROLE_PASSWORDS = "database roles"
@@ -85,6 +87,7 @@ class Runtime:
         self.transaction: Transaction
         self.read_models: ReadModels
         self.margins: MarginQueries
+        self.comparisons: PriceComparisons
         self.engine: ProjectionEngine
         self.projection_pool: Pool
         self.due_work: DueWork
@@ -142,6 +145,8 @@ class Runtime:
         self.transaction = app.transaction
         self.read_models = ReadModels(app.transaction)
         self.margins = MarginQueries(app.transaction)
+        usage = UsageQueries(app.transaction)
+        self.comparisons = PriceComparisons(self.reader, usage, self.margins)
         self.engine = ProjectionEngine(
             proj,
             EventCodec().decode,

@@ -57,6 +57,23 @@ class Task:
     vendors: list[Margin]
 
 
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """How many charges a meter counted that no price did."""
+
+    meter: str
+    charges: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyMoved:
+    currency: str
+    revenue: int
+    cost: int
+
+
 class MarginQueries:
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
 
@@ -107,6 +124,45 @@ class MarginQueries:
         found = [_margin(row) for row in rows[:first]]
         end = _cursor(found[-1]) if found else None
         return Page(found, end, has_next=len(rows) > first)
+
+    def unpriced(self, tenant_id: str, frm: datetime, to: datetime) -> list[Unpriced]:
+        """Return what was used in [frm, to) and no price matched, by meter."""
+        rows = self._rows(
+            tenant_id,
+            'SELECT meter COLLATE "C", count(DISTINCT charge_id), min(occurred_at),'
+            " max(occurred_at) FROM {margin_lines}"
+            " WHERE tenant = %(tenant)s AND unpriced AND counted"
+            " AND occurred_at >= %(from)s AND occurred_at < %(to)s GROUP BY 1 ORDER BY 1",
+            {"from": frm, "to": to},
+        )
+        return [
+            Unpriced(meter, charges, first.astimezone(UTC), last.astimezone(UTC))
+            for meter, charges, first, last in rows
+        ]
+
+    def of_customers(
+        self,
+        tenant_id: str,
+        customers: Sequence[str],
+        meters: Sequence[str],
+        frm: datetime,
+        to: datetime,
+    ) -> dict[tuple[str, str], list[MoneyMoved]]:
+        """Return what usage of some meters earned and cost, by customer and asset charged."""
+        rows = self._rows(
+            tenant_id,
+            "SELECT customer_id::text, asset, currency, sum(revenue)::text, sum(cost)::text"
+            " FROM {margin_lines} WHERE tenant = %(tenant)s AND counted AND currency <> ''"
+            " AND occurred_at >= %(from)s AND occurred_at < %(to)s"
+            " AND customer_id = ANY(%(customers)s::uuid[]) AND meter = ANY(%(meters)s)"
+            " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            {"from": frm, "to": to, "customers": list(customers), "meters": list(meters)},
+        )
+        found: dict[tuple[str, str], list[MoneyMoved]] = {}
+        for customer, asset, currency, revenue, cost in rows:
+            moved = MoneyMoved(currency, int(revenue), int(cost))
+            found.setdefault((customer, asset), []).append(moved)
+        return found
 
     def tasks(
         self, tenant_id: str, customer_id: str, first: int, after: str | None = None

@@ -64,7 +64,9 @@ class BasisRow:
 
 @dataclass(slots=True)
 class LineRow:
-    """See the migration. counted: whether it is a charge's; a hold's is not."""
+    """See the migration. counted: whether it is a charge's; a hold's is not. unpriced: a meter
+    counted it, and no price did.
+    """
 
     tenant: str
     charge_id: str
@@ -84,6 +86,7 @@ class LineRow:
     overage_refunded: int
     overage_revenue: int
     counted: bool
+    unpriced: bool
 
 
 @dataclass(slots=True)
@@ -112,7 +115,7 @@ LINES = Table(
     LineRow,
     4,
     "uuid uuid integer text uuid text text text text time text units units units units units"
-    " units boolean",
+    " units boolean boolean",
 )
 TASKS = Table("tasks", TaskRow, 3, "uuid uuid text bigint bigint time time")
 TASK_AMOUNTS = Table("task_amounts", TaskAmountRow, 4, "uuid uuid text text units")
@@ -138,6 +141,7 @@ class Line:
     product: str
     meter: str
     amount: int
+    unpriced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ def _settle(state: State, charge: Settled) -> None:
                 charge.reported.occurred_at, charge.asset, line.amount, earned, spent,
                 overage if number == 0 else 0, 0,
                 overage_revenue if number == 0 and name == overage_currency else 0,
-                counted=True,
+                counted=True, unpriced=line.unpriced,
             )
             for number, (line, earned, spent) in enumerate(shares)
         ]  # fmt: skip
@@ -288,7 +292,10 @@ def _lines(
     """Return a charge's lines; of a stated amount there is one, of no product."""
     if not event.lines:
         return (Line(NONE, event.reported.meter, amount),)
-    return tuple(Line(line.product or NONE, line.meter, line.amount_units) for line in event.lines)
+    return tuple(
+        Line(line.product or NONE, line.meter, line.amount_units, line.price is None)
+        for line in event.lines
+    )
 
 
 def _authorize(state: State, _: int, tenant: str, event: ChargeAuthorized) -> None:
@@ -297,7 +304,7 @@ def _authorize(state: State, _: int, tenant: str, event: ChargeAuthorized) -> No
         LineRow(
             tenant, event.originator_id, HOLD, NONE, event.customer_id, reported.subject or NONE,
             NONE, reported.meter, NONE, reported.occurred_at, event.asset, 0, 0, 0, 0, 0, 0,
-            counted=False,
+            counted=False, unpriced=False,
         )
     ]  # fmt: skip
 

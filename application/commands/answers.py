@@ -12,6 +12,7 @@ from domain.costs.tables import CostVersion
 from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.invoice import Invoice
 from domain.invoicing.parties import Party
+from domain.refusals import Refusal
 from domain.usage.charge import UsageCharge
 from domain.wallet.derived_budgets import BudgetTemplate
 
@@ -165,6 +166,13 @@ class ProductAnswer:
     product: ListedProduct
 
 
+@dataclass(frozen=True, slots=True)
+class SimulationAnswer:
+    """What each event would have been answered, in order."""
+
+    results: tuple[ChargeAnswer | Refusal, ...]
+
+
 WholeAnswer = (
     AccountMappingsAnswer
     | InvoiceAnswer
@@ -191,5 +199,6 @@ Answer = (
     | SubscriptionAnswer
     | TopUpAnswer
     | DueWorkAnswer
+    | SimulationAnswer
     | WholeAnswer
 )

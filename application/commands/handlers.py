@@ -32,6 +32,7 @@ from application.commands import (
     tenancy,
     top_up_requests,
     top_ups,
+    trials,
     usage,
     withdrawals,
 )
@@ -64,6 +65,7 @@ HANDLERS: dict[type, Callable[[Work, Any], Answer]] = {
     stop_requests.TellStop: tenancy.tell_stop,
     requests.AdjustWallet: adjustments.adjust_wallet,
     requests.RecordUsage: usage.record_usage,
+    requests.SimulateUsage: trials.simulate_usage,
     requests.AuthorizeUsage: holds.authorize_usage,
     requests.CaptureUsage: holds.capture_usage,
     requests.ExtendHold: holds.extend_hold,

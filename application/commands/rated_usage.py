@@ -64,6 +64,9 @@ def usage_of(meter: str, quantity: str | None, properties: Any, occurred_at: dat
 def pricing_of(work: Work, wallet: Wallet, at: datetime) -> tuple[list[PricingTerms], PriceLists]:
     """Return by what a customer's usage of a time is priced."""
     lists = work.batch.price_lists(work.tenant_id)
+    trial = work.batch.trial
+    if trial is not None:
+        return [trial.terms(wallet.pricing, wallet.timezone, at)], lists
     return terms_at(wallet.pricing, lists.catalog, wallet.timezone, at), lists
 
 

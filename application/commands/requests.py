@@ -28,6 +28,7 @@ AdjustmentReason = Literal[
     "EXTERNAL_TOPUP", "GIFT", "SERVICE_CREDIT", "CORRECTION", "FORFEITURE", "FEE"
 ]
 LONGEST_TTL_SECONDS = 366 * 86_400
+MOST_VERSIONS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +325,22 @@ class RecordUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class SimulateUsage:
+    """Rates events by a version, drafts too, and records nothing. version: None follows the
+    product's versions.
+    """
+
+    events: tuple[RecordUsage, ...]
+    product: str
+    version: int | None
+
+    def check(self) -> None:
+        checks.identifier(self.product, "productKey")
+        if self.version is not None:
+            checks.between(self.version, 1, MOST_VERSIONS, "version")
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizeUsage:
     event_id: str
     customer: str
@@ -506,6 +523,7 @@ Command = (
     | ExtendGrant
     | AdjustWallet
     | RecordUsage
+    | SimulateUsage
     | AuthorizeUsage
     | CaptureUsage
     | ExtendHold

@@ -161,18 +161,11 @@ def _check_vendors(vendors: Sequence[str]) -> None:
 
 
 def _planned(runtime: Runtime, said: Written, *, publishing: bool) -> list[Change]:
+    from interfaces.catalogue.applying import planned
     from interfaces.catalogue.files import BadCatalogue
-    from interfaces.catalogue.plan import plan_of
 
-    reader, tenant_id = runtime.reader, runtime.tenant_id
     try:
-        return plan_of(
-            said,
-            reader.catalog(tenant_id),
-            lambda key: reader.asset(tenant_id, key),
-            reader.now(tenant_id),
-            publishing=publishing,
-        )
+        return planned(runtime, said, publishing=publishing)
     except BadCatalogue as bad:
         raise WrongUsage(str(bad)) from None
 
@@ -196,18 +189,17 @@ def _tell(changes: Sequence[Change], *, as_json: bool = False) -> None:
 
 
 def _make(runtime: Runtime, changes: Sequence[Change]) -> None:
-    """Have each change decided, in order. Raises Refusal, Refused."""
-    from application.commands.answers import ProductAnswer
+    """Raises Refusal, Refused."""
+    from interfaces.catalogue.applying import MovedOnMeanwhile, make
 
-    caller = caller_of(runtime, "catalog")
-    for change in changes:
-        (outcome,) = runtime.ledger.execute(caller, [change.command])
-        failure = outcome.refusal or outcome.error
-        if failure is not None:
-            raise failure
-        if change.drafts is not None:
-            assert isinstance(outcome.answer, ProductAnswer)
-            if outcome.answer.product.versions[-1].number != change.drafts:
-                raise Refused(f"{change.what}: somebody drafted meanwhile. Plan again.")
+    try:
+        make(runtime, caller_of(runtime, "catalog"), changes)
+    except MovedOnMeanwhile as moved_on:
+        raise Refused(f"{moved_on}: somebody drafted meanwhile. Plan again.") from None
     if changes:
         click.echo(f"Done: {len(changes)} changes.")
+
+
+def publish(runtime: Runtime, files: Sequence[Path]) -> None:
+    """Make the catalogue what files say, without asking. Raises WrongUsage, Refusal, Refused."""
+    _make(runtime, _planned(runtime, _read(files), publishing=True))

@@ -161,8 +161,13 @@ async def shown(context: RequestContext, answer: answers.Answer) -> Shown:
             return _made(await load_subscription(context, subscription_id, replayed=replayed))
         case answers.TopUpAnswer():
             return _made(await load_top_up(context, answer.request_id))
-        case answers.ClockAnswer() | answers.DueWorkAnswer() | answers.RerateAnswer():
-            raise AssertionError("no mutation answers with it")
+        case (
+            answers.ClockAnswer()
+            | answers.DueWorkAnswer()
+            | answers.RerateAnswer()
+            | answers.SimulationAnswer()
+        ):
+            raise AssertionError("whoever asks for these shows them")
         case whole:
             return _shown_as_told(context.caller.tenant_id, whole)
 

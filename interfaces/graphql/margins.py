@@ -79,8 +79,41 @@ class TaskConnection:
     page_info: PageInfo
 
 
+@strawberry.type(description="What a meter counted and no price matched.")
+class UnpricedUsage:
+    meter: str
+    charges: Long
+    first_at: datetime
+    last_at: datetime
+
+
 @strawberry.type
 class MarginQueries:
+    @field("Usage that occurred in [from, to) and was recorded as a charge of zero, by meter.")
+    async def unpriced_usage(
+        self,
+        info: Info,
+        *,
+        from_: Annotated[InstantText, strawberry.argument(name="from")],
+        to: InstantText,
+    ) -> list[UnpricedUsage]:
+        context = info.context
+        since, until = instant_of(from_, "from"), instant_of(to, "to")
+        if until <= since:
+            raise InvalidInput(field="to", reason="must be after from")
+        await context.wait_for_lists(None, MODELS)
+        margins, tenant_id = context.runtime.margins, context.caller.tenant_id
+        found = await _read(lambda: margins.unpriced(tenant_id, since, until))
+        return [
+            UnpricedUsage(
+                meter=each.meter,
+                charges=Long(each.charges),
+                first_at=each.first_at,
+                last_at=each.last_at,
+            )
+            for each in found
+        ]
+
     @field("What usage that occurred in [from, to) earned and cost. Days are of UTC.")
     async def margins(
         self,

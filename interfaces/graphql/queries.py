@@ -50,6 +50,7 @@ from interfaces.graphql.statement import (
 from interfaces.graphql.templates import TemplateQueries
 from interfaces.graphql.times import optional_instant
 from interfaces.graphql.top_up_fields import TopUpQueries
+from interfaces.graphql.trials import TrialQueries
 from interfaces.graphql.wallets import Wallet, load_past_wallet, load_wallet
 
 
@@ -60,6 +61,7 @@ class Query(
     HealthQueries,
     SubscriptionQueries,
     TemplateQueries,
+    TrialQueries,
     SpendQueries,
     TopUpQueries,
     MarginQueries,

@@ -19,6 +19,11 @@ _NANO_USD_PER_CREDIT_UNIT = 10
 CHAT, AGENTS, SEARCH = "chat.tokens", "agent.tokens", "search.tokens"
 
 
+def event_type(kind: str, asset: str) -> str:
+    """Return under what usage is reported: customers in dollars are those of the API."""
+    return kind if asset == CREDIT else f"api.{kind}"
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """Prices in nano-USD a token: USD a million tokens, times 1 000."""
@@ -30,6 +35,10 @@ class Model:
     def cost_units(self, input_tokens: int, output_tokens: int) -> int:
         """Return the vendor's price in units of USD. Exact."""
         return input_tokens * self.input_price + output_tokens * self.output_price
+
+    def priced(self, vendors_price: int) -> int:
+        """Return a price with Lumen's margin, in hundredths of its units."""
+        return vendors_price * MARGIN_PERCENT
 
     def amount_units(self, input_tokens: int, output_tokens: int, asset: str) -> int:
         """Return Lumen's price in units of the asset. Rounds half-even."""
@@ -52,6 +61,7 @@ NANO = _model("gpt-5.4-nano", "0.20", "1.25")
 GEMINI = _model("gemini-3.1-pro", "2.00", "12.00")
 EMBEDDING = _model("text-embedding-3-small", "0.02", "0")
 FREE = _model("lumen-mini", "0", "0")
+MODELS = (OPUS, SONNET, HAIKU, TERRA, MINI, NANO, GEMINI, EMBEDDING, FREE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,15 @@ from application.ledger import Outcome
 from domain import identity
 from domain.money.decimals import decimal_of, units_of
 from domain.refusals import InsufficientFunds
-from interfaces.cli.demo.catalog import CREDIT, CREDIT_NAME, CREDIT_PRICE_USD, CREDIT_SCALE
+from domain.usage.charge import UsageCharge
+from interfaces.cli.demo import prices
+from interfaces.cli.demo.catalog import (
+    CREDIT,
+    CREDIT_NAME,
+    CREDIT_PRICE_USD,
+    CREDIT_SCALE,
+    SONNET,
+)
 from interfaces.cli.demo.customers import DemoCustomer
 from interfaces.cli.demo.requests import HOLD_SECONDS, RANDOM_BITS, Request, drawn
 from interfaces.cli.demo.simulation import Act, Simulation
@@ -63,6 +71,7 @@ class Lumen:
         self.tally = Tally()
         # By a customer's index: whom its settled charges concern.
         self.after_charge: dict[int, Act] = {}
+        self.overcharged: list[tuple[DemoCustomer, str, int]] = []
         self._requests = 0
         self._payments = 0
 
@@ -72,6 +81,8 @@ class Lumen:
         """Define the credit, let customers join on their days, run due work every midnight."""
         self.send(self.span.start, DefineAsset(CREDIT, CREDIT_NAME, scale=CREDIT_SCALE))
         self.send(self.span.start, SetExchangeRate(CREDIT, "USD", CREDIT_PRICE_USD))
+        for command in prices.first_prices(self.span.starts):
+            self.send(self.span.start, command)
         for customer in self.customers:
             self.simulation.at(
                 self.span.start + customer.joins_on * DAY, partial(self._join, customer)
@@ -149,8 +160,8 @@ class Lumen:
         if number % REPEATED_EVERY == 4 * ODD:
             self.simulation.send_at(at + 5 * HOUR, usage, settled)
         if number % CHANGED_EVERY == 4 * ODD:
-            units = request.amount_units + 1_000
-            changed = replace(usage, amount=decimal_of(units, customer.scale))
+            tokens = request.input_tokens + request.output_tokens
+            changed = replace(usage, quantity=str(tokens + 1_000))
             self.simulation.send_at(at + 2 * DAY, changed, settled)
 
     def _settled(self, customer: DemoCustomer, at: int, outcome: Outcome) -> None:
@@ -171,6 +182,9 @@ class Lumen:
             tally.free += 1
             return
         tally.amounts[charge.asset] += charge.amount_units
+        overcharged = _overcharged(charge)
+        if overcharged:
+            self.overcharged.append((customer, charge.id, overcharged))
         if tally.settled % REFUNDED_EVERY == 60:
             self._refund(customer, at, charge.id, charge.amount_units)
         if customer.balance_units * 5 < customer.pack_units and customer.habit == "AUTO":
@@ -315,3 +329,14 @@ class Lumen:
 
     def midnight_after(self, at: int, days: int) -> datetime:
         return moment(at - at % DAY + days * DAY)
+
+
+def _overcharged(charge: UsageCharge) -> int:
+    """Return what a price that was typed wrong took too much, in units of the asset."""
+    return sum(
+        line.amount_units - line.amount_units // prices.WRONG_TIMES
+        for line in charge.lines
+        if (line.product, line.version) == (prices.LUMEN, prices.WRONG_VERSION)
+        and line.meter.endswith(prices.OUTPUT)
+        and charge.private["properties"]["model"] == SONNET.name
+    )

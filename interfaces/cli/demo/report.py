@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain.money.decimals import decimal_of
+from interfaces.cli.demo.catalog import CHAT, CREDIT, CREDIT_SCALE, SONNET, event_type
 from interfaces.cli.demo.customers import DemoCustomer
 from interfaces.cli.demo.tally import Tally
 from interfaces.cli.demo.traffic import Span
@@ -25,7 +26,7 @@ _WHY = {
     ("INVALID_STATE", "FROZEN"): "the wallet was frozen over a dispute",
     ("INVALID_INPUT", "occurredAt"): "reported later than the late window allows",
     ("IDEMPOTENCY_CONFLICT", "reference"): "a payment that was told twice",
-    ("IDEMPOTENCY_CONFLICT", "amount"): "an event sent again with another amount",
+    ("IDEMPOTENCY_CONFLICT", "quantity"): "an event sent again with another quantity",
     ("NOT_FOUND", "customer"): "a mistyped customer",
 }
 
@@ -52,6 +53,16 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the last `days` were charged in credits, and would have been by a draft. Units."""
+
+    product: str
+    days: int
+    charged_units: int
+    would_charge_units: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """All of it follows from the seed and the end. events, differences: of the replay."""
 
@@ -60,6 +71,7 @@ class Figures:
     customers: Sequence[DemoCustomer]
     tally: Tally
     balances: Sequence[Balance]
+    compared: Comparison
     events: int
     differences: int
 
@@ -75,6 +87,9 @@ def figures_text(figures: Figures) -> str:
         ("customers", counted(len(figures.customers))),
         ("charges", _charges_text(tally)),
         ("charged", _sums_text(tally.amounts, figures.balances)),
+        ("prices", f"3 products; {tally.price_changes} price changes"),
+        ("corrected", _corrected_text(figures)),
+        ("compared", _compared_text(figures.compared)),
         ("holds", _holds_text(tally)),
         ("grants", ", ".join(grants)),
         ("top-ups", _top_ups_text(tally)),
@@ -122,8 +137,8 @@ def things_to_try(url: str, settings: Settings, customer: DemoCustomer) -> str:
     wallet = f'{{ wallet(customerId: \\"{customer.reference}\\") {{ accounts {{ available }} }} }}'
     charge = (
         'mutation { recordUsage(input: {eventId: \\"my-first\\", '
-        f'customerId: \\"{customer.reference}\\", meter: \\"chat.tokens\\", '
-        f'amount: \\"0.75\\", asset: \\"{customer.asset}\\"}}) '
+        f'customerId: \\"{customer.reference}\\", meter: \\"{event_type(CHAT, customer.asset)}\\", '
+        f'properties: {{model: \\"{SONNET.name}\\", input_tokens: 1800, output_tokens: 320}}}}) '
         "{ ... on UsageCharge { amount balanceAfter replayed } ... on Problem { code message } } }"
     )
     return "\n".join(
@@ -155,6 +170,23 @@ def _charges_text(tally: Tally) -> str:
         f"{counted(tally.charges)}: {counted(tally.settled)} settled, {counted(tally.observed)} "
         f"observed; {counted(tally.free)} of a free model, "
         f"{counted(tally.delivered)} reported as delivered"
+    )
+
+
+def _corrected_text(figures: Figures) -> str:
+    tally = figures.tally
+    if not tally.corrected:
+        return "nothing: the price typed wrong was found before it was used"
+    given_back = _sums_text(tally.given_back, figures.balances)
+    return f"{counted(tally.corrected)} charges by a price typed wrong: {given_back} given back"
+
+
+def _compared_text(compared: Comparison) -> str:
+    charged = _amount(compared.charged_units, CREDIT_SCALE)
+    would = _amount(compared.would_charge_units, CREDIT_SCALE)
+    return (
+        f"the last {compared.days} days: {charged} {CREDIT} charged, {would} by the draft of "
+        f"{compared.product}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from application.commands.requests import AuthorizeUsage, Money, RecordUsage
 from domain.money.decimals import decimal_of
-from interfaces.cli.demo.catalog import AGENTS, USD_SCALE, Model
+from interfaces.cli.demo.catalog import AGENTS, USD_SCALE, Model, event_type
 from interfaces.cli.demo.customers import DemoCustomer
 from interfaces.cli.demo.traffic import moment
 
@@ -29,7 +29,9 @@ HELD_PERCENT = 150
 
 @dataclass(slots=True)
 class Request:
-    """A request as drawn. `bits`: what is left of the draw, for whoever decides its fate."""
+    """A request as drawn. amount_units: what it is expected to cost. `bits`: what is left of
+    the draw, for whoever decides its fate.
+    """
 
     customer: DemoCustomer
     meter: str
@@ -45,6 +47,10 @@ class Request:
         """Whether it is settled by way of a hold: one in eight of the agents' requests."""
         return self.meter == AGENTS and not self.bits & 7
 
+    @property
+    def event_type(self) -> str:
+        return event_type(self.meter, self.customer.asset)
+
     def properties(self) -> dict[str, Any]:
         return {
             "model": self.model.name,
@@ -58,22 +64,20 @@ class Request:
         return f"agents/{('scribe', 'scout', 'mason', 'pilot')[self.bits >> 3 & 3]}"
 
     def usage(self, at: int, *, delivered: bool = False) -> RecordUsage:
-        """Return the report of the request, once it is done."""
+        """Return the report of the request, once it is done; the catalogue says the amount."""
         customer, model = self.customer, self.model
         cost_units = model.cost_units(self.input_tokens, self.output_tokens)
         return RecordUsage(
             self.event_id,
             customer.reference,
-            self.meter,
+            self.event_type,
             "lumen",
             str(self.input_tokens + self.output_tokens),
             self.properties(),
             self.subject(),
             moment(at),
-            decimal_of(self.amount_units, customer.scale),
-            customer.asset,
-            Money(decimal_of(cost_units, USD_SCALE), "USD"),
-            delivered,
+            cost=Money(decimal_of(cost_units, USD_SCALE), "USD"),
+            delivered=delivered,
         )
 
     def authorization(self) -> AuthorizeUsage:
@@ -83,7 +87,7 @@ class Request:
         return AuthorizeUsage(
             self.event_id,
             customer.reference,
-            self.meter,
+            self.event_type,
             "lumen",
             decimal_of(held_units, customer.scale),
             customer.asset,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+from application.commands.catalog_requests import PublishProductVersion, SetDefaultProduct
 from application.commands.requests import (
     AdjustWallet,
     ExtendGrant,
     FreezeWallet,
     IssueGrant,
     Money,
+    RefundCharge,
     RefundGrant,
     SetOverageLimit,
     SetWalletMode,
@@ -17,8 +19,8 @@ from application.commands.requests import (
     VoidGrant,
 )
 from domain import identity
-from interfaces.cli.demo import spend_control
-from interfaces.cli.demo.catalog import AGENTS, CREDIT, OPUS
+from interfaces.cli.demo import prices, spend_control
+from interfaces.cli.demo.catalog import AGENTS, CREDIT, OPUS, event_type
 from interfaces.cli.demo.customers import DemoCustomer
 from interfaces.cli.demo.lumen import MINUTE, Lumen
 from interfaces.cli.demo.requests import RANDOM_BITS, drawn
@@ -30,6 +32,8 @@ RUNAWAY_EVERY = 9 * MICROSECONDS
 
 def tell(lumen: Lumen, charges: int) -> None:
     """Plan the whole story; what names a customer that a small demo has not is left out."""
+    _prices_change(lumen)
+    _a_wrong_price_corrected(lumen)
     _an_overage_limit(lumen)
     _a_year_ahead_and_back(lumen)
     _a_promotion_that_mostly_lapses(lumen)
@@ -49,6 +53,43 @@ def _customer(lumen: Lumen, index: int) -> DemoCustomer | None:
 
 def _grant_id(lumen: Lumen, key: str) -> str:
     return identity.grant_id(lumen.tenant_id, "issueGrant", key)
+
+
+def _prices_change(lumen: Lumen) -> None:
+    """A product of its own takes over from the launch's; later it becomes cheaper."""
+    at = lumen.span.day(25, 9)
+    lumen.send_at(at, prices.lumen({}))
+    lumen.send_at(at + MINUTE, PublishProductVersion(prices.LUMEN, 1))
+    lumen.send_at(at + 2 * MINUTE, SetDefaultProduct(prices.LUMEN))
+    # Published the day before, for midnight.
+    at = lumen.span.day(48, 14)
+    lumen.send_at(at, prices.lumen(prices.CHEAPER, lumen.midnight_after(at, 1)))
+    lumen.send_at(at + MINUTE, PublishProductVersion(prices.LUMEN, 2))
+    lumen.tally.price_changes += 1
+
+
+def _a_wrong_price_corrected(lumen: Lumen) -> None:
+    """A model's answers become dearer, by a digit too much at first. The next morning it is
+    found, and what was taken too much goes back to the grants that paid.
+    """
+    at = lumen.span.day(72, 9)
+    lumen.send_at(at, prices.lumen(prices.MISTYPED))
+    lumen.send_at(at + MINUTE, PublishProductVersion(prices.LUMEN, prices.WRONG_VERSION))
+    lumen.send_at(at + DAY, prices.lumen(prices.DEARER))
+    lumen.send_at(at + DAY + MINUTE, PublishProductVersion(prices.LUMEN, 4))
+    lumen.simulation.at(at + DAY + HOUR, partial(_give_back, lumen))
+    lumen.tally.price_changes += 1
+
+
+def _give_back(lumen: Lumen, at: int) -> None:
+    for number, (customer, charge_id, units) in enumerate(lumen.overcharged, 1):
+        lumen.tally.corrected += 1
+        lumen.tally.given_back[customer.asset] += units
+        command = RefundCharge(
+            charge_id, "a price was typed wrong", f"corrected-{number}",
+            lumen.amount(customer, units), compensate=True,
+        )  # fmt: skip
+        lumen.send(at, command)
 
 
 def _an_overage_limit(lumen: Lumen) -> None:
@@ -97,7 +138,7 @@ def _a_promotion_that_mostly_lapses(lumen: Lumen) -> None:
             "PROMOTIONAL",
             priority=5,
             expires_at=lumen.midnight_after(at, 21),
-            meters=(AGENTS,),
+            meters=(event_type(AGENTS, customer.asset),),
             metadata={"campaign": "agents-week"},
         )
         lumen.grant(at, customer, promotion)

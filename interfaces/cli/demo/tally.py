@@ -16,7 +16,9 @@ from domain.refusals import (
 
 @dataclass(slots=True)
 class Tally:
-    """refused: by code and what it was about. Amounts are units, by asset."""
+    """refused: by code and what it was about. corrected: charges that a price typed wrong had
+    made too high; given_back: of those. Amounts are units, by asset.
+    """
 
     settled: int = 0
     observed: int = 0
@@ -27,10 +29,13 @@ class Tally:
     released: int = 0
     left_to_lapse: int = 0
     refunds: int = 0
+    price_changes: int = 0
+    corrected: int = 0
     replayed: int = 0
     top_ups: Counter[str] = field(default_factory=Counter)
     grants: Counter[str] = field(default_factory=Counter)
     amounts: Counter[str] = field(default_factory=Counter)
+    given_back: Counter[str] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from time import perf_counter
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from psycopg.sql import SQL, Identifier
 
 from application.clock import SetClock
-from interfaces.cli.demo import story
+from domain.rating.trial import Trial
+from interfaces.cli.demo import prices, story
+from interfaces.cli.demo.catalog import CREDIT
 from interfaces.cli.demo.customers import DemoCustomer, customers_of
 from interfaces.cli.demo.lumen import Lumen
-from interfaces.cli.demo.report import Balance, Figures
+from interfaces.cli.demo.report import Balance, Comparison, Figures
 from interfaces.cli.demo.simulation import Simulation
 from interfaces.cli.demo.traffic import Span, arrivals, span_of
 from interfaces.cli.figures import counted
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from interfaces.runtime import Runtime
 
 TOLD_EVERY = 500
+COMPARED_DAYS = 30
+MOST_COMPARED = 1_000
 _OWN_TABLES = "SELECT schemaname, tablename FROM pg_tables WHERE tableowner = current_user"
 
 
@@ -76,6 +80,7 @@ def write(runtime: Runtime, clock: SetClock, wish: Wish, *, quiet: bool) -> Writ
         customers=lumen.customers,
         tally=lumen.tally,
         balances=_balances(runtime, lumen),
+        compared=_compared(runtime, lumen),
         events=report.events,
         differences=len(report.differences),
     )
@@ -135,6 +140,22 @@ def _balances(runtime: Runtime, lumen: Lumen) -> list[Balance]:
                 )
             )
     return balances
+
+
+def _compared(runtime: Runtime, lumen: Lumen) -> Comparison:
+    """Ask what the draft that nobody has yet would have charged for the last days."""
+    ends = lumen.span.ends
+    trial = Trial(prices.ENTERPRISE, 1)
+    page = runtime.comparisons.compare(
+        runtime.tenant_id, trial, ends - timedelta(days=COMPARED_DAYS), ends, MOST_COMPARED
+    )
+    in_credits = [row for row in page.rows if row.asset == CREDIT]
+    return Comparison(
+        trial.product,
+        COMPARED_DAYS,
+        sum(row.charged_units for row in in_credits),
+        sum(row.would_charge_units for row in in_credits),
+    )
 
 
 def speeds_text(written: Written) -> str:

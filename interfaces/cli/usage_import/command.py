@@ -38,6 +38,8 @@ MODES = ("SHADOW", "HYBRID", "CONTROL")
               help="A backfill: usage since then is taken, beyond the late window.")  # fmt: skip
 @click.option("--price", "price_pairs", type=Pair(), multiple=True, metavar="COLUMN=PRICE",
               help="What a million of a column's count costs; repeated, and added up.")  # fmt: skip
+@click.option("--catalog", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              multiple=True, help="A catalogue file to publish first; it prices rows.")  # fmt: skip
 @click.option("--asset", help="What is charged: a currency, or an asset that is defined.")
 @click.option("--create-customers", is_flag=True, help="Create customers that do not exist.")
 @click.option("--grant", help="What each of them starts with, such as 1000.")
@@ -53,6 +55,7 @@ def import_usage(
     zone: ZoneInfo | None,
     since: datetime | None,
     price_pairs: tuple[tuple[str, str], ...],
+    catalog: tuple[Path, ...],
     asset: str | None,
     create_customers: bool,
     grant: str | None,
@@ -67,8 +70,9 @@ def import_usage(
     every row; customer=customers:40 deals the rows out to 40 customers. quantity and
     properties take several columns, with commas between; those of quantity are added up.
 
-    The amount is a column (--mapping amount=COST), or counts times prices (--price). It is
-    rounded half-even to the asset's places, once a row.
+    A row costs what a catalogue file says (--catalog, published first: counterfoil catalog
+    --help), by its quantity and its properties. Or the amount is a column (--mapping
+    amount=COST), or counts times prices (--price), rounded half-even once a row.
 
     Without an event_id column a row is known by the file's content and its number: the same
     import, run again, charges nothing twice. A row that cannot be charged is told with its
@@ -80,11 +84,11 @@ def import_usage(
       ledger, by one command:
 
     \b
-        counterfoil import-usage azure-llm-trace-code-2023.csv \\
+        counterfoil import-usage azure-llm-trace-code-2023.csv --catalog azure-llm.yaml \\
           --mapping customer=customers:40 --mapping meter=const:llm.code \\
+          --mapping properties=ContextTokens,GeneratedTokens \\
           --mapping time=TIMESTAMP --time-zone UTC --since 2023-11-01T00:00:00Z \\
-          --price ContextTokens=3.00 --price GeneratedTokens=15.00 --asset USD \\
-          --create-customers --grant 1000
+          --create-customers --grant 1000 --asset USD
 
     \b
       Your own log, with what it cost already in it, only to watch:
@@ -94,6 +98,7 @@ def import_usage(
           -m time=created_at -m event_id=id -m amount=cost -m properties=usage \\
           --asset USD --create-customers --mode SHADOW
     """
+    from interfaces.cli.catalog import publish
     from interfaces.cli.usage_import.mapping import check_columns, mapping_of
     from interfaces.cli.usage_import.pricing import prices_of
     from interfaces.cli.usage_import.rows import format_of, header_of
@@ -101,28 +106,33 @@ def import_usage(
     mapping, prices = mapping_of(pairs, asset), prices_of(price_pairs)
     if (grant is not None or mode is not None) and not create_customers:
         raise WrongUsage("--grant and --mode are for customers that --create-customers creates.")
-    mapping = _with_prices(mapping, prices)
+    mapping = _with_prices(mapping, prices, rated=bool(catalog))
     chosen = format_of(file) if file_format is None else file_format
     header = header_of(file, chosen)  # type: ignore[arg-type]
     if header is not None:
         check_columns([*mapping.columns(), *(price.column for price in prices)], header)
     new_customers = _new_customers(mapping, mode, grant) if create_customers else None
     with opened(quiet=quiet) as runtime:
+        if catalog:
+            publish(runtime, catalog)
         everything_charged = _charge(
             runtime=runtime, file=file, file_format=chosen, mapping=mapping, prices=prices,
-            zone=zone, since=since, new_customers=new_customers, errors=errors, quiet=quiet,
+            rated=bool(catalog), zone=zone, since=since, new_customers=new_customers,
+            errors=errors, quiet=quiet,
         )  # fmt: skip
     if not everything_charged:
         raise SystemExit(1)
 
 
-def _with_prices(mapping: UsageMapping, prices: tuple[Price, ...]) -> UsageMapping:
+def _with_prices(mapping: UsageMapping, prices: tuple[Price, ...], *, rated: bool) -> UsageMapping:
     """Return the mapping, what is priced being kept as properties unless said otherwise."""
     from dataclasses import replace
 
-    if (mapping.amount is not None) == bool(prices):
-        raise WrongUsage("Say what a row costs: --mapping amount=COLUMN, or --price, one of them.")
-    if mapping.asset is None:
+    if [mapping.amount is not None, bool(prices), rated].count(True) != 1:
+        raise WrongUsage(
+            "Say what a row costs: --catalog, --mapping amount=COLUMN, or --price, one of them."
+        )
+    if mapping.asset is None and not rated:
         raise WrongUsage("Say what is charged: --asset USD, or --mapping asset=COLUMN.")
     if prices and not mapping.properties:
         return replace(mapping, properties=tuple(price.column for price in prices))
@@ -146,6 +156,7 @@ def _charge(
     file_format: str,
     mapping: UsageMapping,
     prices: tuple[Price, ...],
+    rated: bool,
     zone: ZoneInfo | None,
     since: datetime | None,
     new_customers: NewCustomers | None,
@@ -176,7 +187,7 @@ def _charge(
         usage_import = UsageImport(
             runtime.ledger,
             caller,
-            Converter(mapping, prices, zone, since, content.sha256, asset_of),
+            Converter(mapping, prices, zone, since, content.sha256, asset_of, rated),
             new_customers=new_customers,
             tally=tally,
             rejections=Rejections(tally, all_errors),

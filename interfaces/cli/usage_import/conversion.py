@@ -32,6 +32,7 @@ _WHOLE = re.compile(r"-?(0|[1-9]\d{0,14})", re.ASCII)
 class Converter:
     """zone: where times without one were written. since: rows before it are bad ones. digest: of
     the file, for event ids where no column has them. asset: finds one by key.
+    rated: rows cost what the ledger's catalogue says.
     """
 
     mapping: UsageMapping
@@ -40,6 +41,7 @@ class Converter:
     since: datetime | None
     digest: str
     asset: Callable[[str], Asset | None]
+    rated: bool = False
 
     def external_id(self, row: Row, ordinal: int) -> str:
         """Return whose row it is. Raises BadRow."""
@@ -51,7 +53,7 @@ class Converter:
     def usage(self, row: Row, external_id: str) -> RecordUsage:
         """Return the command. Raises BadRow."""
         mapping = self.mapping
-        asset = self._asset(row)
+        asset = None if self.rated else self._asset(row)
         event_id = f"{self.digest}:{row.number}"
         if mapping.event_id is not None:
             event_id = _required(mapping.event_id, row)
@@ -64,8 +66,8 @@ class Converter:
             properties=self._properties(row),
             subject=_optional(mapping.subject, row),
             occurred_at=self._time(row),
-            amount=decimal_of(self._amount_units(row, asset.scale), asset.scale),
-            asset=asset.key,
+            amount=None if asset is None else self._amount(row, asset),
+            asset=None if asset is None else asset.key,
         )
 
     def _asset(self, row: Row) -> Asset:
@@ -76,10 +78,13 @@ class Converter:
             raise BadRow(self.mapping.column_of("asset"), "is no asset: define it first", key)
         return asset
 
-    def _amount_units(self, row: Row, scale: int) -> int:
+    def _amount(self, row: Row, asset: Asset) -> str:
         if self.mapping.amount is not None:
-            return stated_units(_number(row, self.mapping.amount.name), scale)
-        return priced_units(((_number(row, price.column), price) for price in self.prices), scale)
+            units = stated_units(_number(row, self.mapping.amount.name), asset.scale)
+        else:
+            counts = ((_number(row, price.column), price) for price in self.prices)
+            units = priced_units(counts, asset.scale)
+        return decimal_of(units, asset.scale)
 
     def _time(self, row: Row) -> datetime | None:
         if self.mapping.time is None:

@@ -23,11 +23,14 @@ REPORT = """\
   seed       7
   customers  40
   charges    1 992: 1 934 settled, 58 observed; 122 of a free model, 5 reported as delivered
-  charged    3 926.015639 CREDIT and 4.817913 USD
+  charged    3 848.05509 CREDIT and 4.630919 USD
+  prices     3 products; 2 price changes
+  corrected  2 charges by a price typed wrong: 18.01926 CREDIT given back
+  compared   the last 30 days: 922.462975 CREDIT charged, 746.79024 by the draft of enterprise
   holds      51: 58 captures, 5 released, 2 left to lapse
   grants     73 PAID, 74 PROMOTIONAL
   top-ups    3 declined by a dead card, 1 settled by the next
-  lapsed     25 437.285916 CREDIT and 65.291035 USD of promotions and packs, unused at their end
+  lapsed     25 463.690844 CREDIT and 65.320225 USD of promotions and packs, unused at their end
   owed       nothing
   refunds    3
   replays    1: what was sent twice was charged once
@@ -35,17 +38,17 @@ REPORT = """\
                   29  SPEND_LIMIT_REACHED: an agent had run away, and its budget was used up
                   23  INSUFFICIENT_FUNDS: the wallet had run dry
                    3  IDEMPOTENCY_CONFLICT: a payment that was told twice
-                   1  IDEMPOTENCY_CONFLICT: an event sent again with another amount
+                   1  IDEMPOTENCY_CONFLICT: an event sent again with another quantity
                    1  INVALID_INPUT: reported later than the late window allows
                    1  INVALID_STATE: the wallet was frozen over a dispute
                    1  NOT_FOUND: a mistyped customer
   balances   the highest are
-             Juniper Schools: 995.729459 CREDIT
-             Bluebird Travel: 596.807387 CREDIT
-             Quill & Co: 553.241902 CREDIT
+             Juniper Schools: 995.72946 CREDIT
+             Bluebird Travel: 596.807388 CREDIT
+             Quill & Co: 582.298902 CREDIT
+             Tessera Labs: 5.045499 USD
              Ferrum Robotics: 500 CREDIT
-             Nimbus Hosting: 499.92034 CREDIT
-  replay     4 790 events, 0 differences
+  replay     4 821 events, 0 differences
 """
 
 

@@ -78,6 +78,49 @@ def test_a_trace_of_tokens_goes_in_by_one_command(
     ]
 
 
+CATALOGUE = """\
+meters:
+  code.input: {eventType: llm.code, property: ContextTokens}
+  code.output: {eventType: llm.code, property: GeneratedTokens}
+products:
+  azure-llm:
+    effectiveAt: 2023-11-01T00:00:00Z
+    prices:
+      input: {meter: code.input, asset: USD, per: 1000000, unitPrice: 3.00}
+      output: {meter: code.output, asset: USD, per: 1000000, unitPrice: 15.00}
+defaultProduct: azure-llm
+"""
+
+
+def test_a_trace_is_priced_by_a_catalogue(run: Run, database: Login, tmp_path: Path) -> None:
+    # given
+    trace = _file(tmp_path, "trace.csv", TRACE)
+    prices = _file(tmp_path, "azure-llm.yaml", CATALOGUE)
+    arguments = (
+        "import-usage", trace, "--catalog", prices, "--mapping", "customer=customers:3",
+        "--mapping", "meter=const:llm.code", "--mapping",
+        "properties=ContextTokens,GeneratedTokens", "--mapping", "time=TIMESTAMP",
+        "--time-zone", "UTC", "--since", "2023-11-01T00:00:00Z", "--create-customers",
+        "--grant", "1000", "--asset", "USD",
+    )  # fmt: skip
+    # when
+    result = run(*arguments)
+    # then it comes to what the flags do
+    assert result.exit_code == 0, result.output
+    figures = _figures(result.stdout)
+    assert (figures["settled"], figures["charged"]) == ("4", "0.047478 USD")
+    # and again: neither prices nor charges twice
+    again = run(*arguments)
+    assert again.exit_code == 0, again.output
+    assert _figures(again.stdout)["replayed"].startswith("4 ")
+    assert run("catalog", "plan", prices).stdout == "Nothing to change.\n"
+    with database.connect() as connection:
+        lines = connection.execute(
+            "SELECT meter, sum(amount)::text FROM ledger_00.margin_lines GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    assert lines == [("code.input", "46593000"), ("code.output", "885000")]
+
+
 def test_the_same_import_twice_charges_nothing_twice(run: Run, tmp_path: Path) -> None:
     # given
     trace = _file(tmp_path, "trace.csv", TRACE)
