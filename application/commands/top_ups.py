@@ -13,7 +13,7 @@ from application.commands.top_up_requests import (
     SetAutoTopUp,
     SetBalanceAlert,
 )
-from application.work import Work
+from application.work import Overtaken, Work
 from domain import identity
 from domain.grants.events import Origin, Paid
 from domain.money.asset import Asset
@@ -85,8 +85,14 @@ def report_top_up(work: Work, command: ReportTopUp) -> TopUpAnswer:
     at = max(wallet.time(work.now), top_up.recorded_at)
     grant_id = None
     if paid is not None:
-        check_payment(work, "PAID", command.reference)
         grant_id = identity.grant_id(work.tenant_id, "reportTopUp", top_up.id)
+        try:
+            check_payment(work, "PAID", command.reference)
+        except IdempotencyConflict as taken:
+            if taken.taken_by == f"grant {grant_id}":
+                # Another process has settled this very request since it was read.
+                raise Overtaken(top_up.id) from taken
+            raise
 
     # Nothing may fail from here on.
     report(wallet, top_up, command.outcome, paid, at)
