@@ -45,9 +45,10 @@ from projections.engine import ProjectionEngine
 from projections.holds import open_holds
 from projections.margin_queries import MarginQueries
 from projections.models import read_models
-from projections.queries import LISTED_MODELS, ReadModels, Transaction
+from projections.queries import LISTED_MODELS, ReadModels
 from projections.stops import Stopped
 from projections.tables import Location
+from projections.tenant_rows import Transaction
 from projections.usage_queries import UsageQueries
 
 DATABASE = "counterfoil"

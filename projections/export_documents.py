@@ -7,7 +7,6 @@ the log's earlier ones, a batch at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -21,25 +20,24 @@ from projections.export_queries import ROWS_AT_ONCE
 from projections.invoices import INVOICES, InvoiceRow, Invoices
 from projections.log import Decode, Recorded
 from projections.read_model import ReadModel
-from projections.tables import Location
+from projections.tenant_rows import TenantRows, Transaction
 
 Row = TypeVar("Row", ChargeRow, InvoiceRow)
 Span = tuple[datetime, datetime]
 """From the first until just before the second."""
 
 
-class ExportDocuments:
+class ExportDocuments(TenantRows):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
 
     def __init__(
         self,
-        transaction: Callable[[str], AbstractContextManager[Connection]],
+        transaction: Transaction,
         decode: Decode,
         schema: str = "ledger_00",
     ) -> None:
-        self._transaction = transaction
+        super().__init__(transaction, schema)
         self._decode = decode
-        self._location = Location(schema)
 
     def charges(
         self, tenant_id: str, span: Span, position: int

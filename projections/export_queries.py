@@ -6,8 +6,7 @@ Entries are only added and each has its position, so the same position gives the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, LiteralString
@@ -16,9 +15,8 @@ from psycopg.sql import SQL, Composable
 
 from domain.money.currencies import EXPONENTS
 from domain.revenue.journal import JournalEntry, units_per_minor
-from projections.database import Connection
 from projections.journal import JOURNAL
-from projections.tables import Location
+from projections.tenant_rows import TenantRows
 from projections.tie_out import AssetTie, MoneyTie, tie_out
 
 ROWS_AT_ONCE = 2_000
@@ -71,16 +69,8 @@ class EarnedLine:
     amount: int
 
 
-class ExportQueries:
+class ExportQueries(TenantRows):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
-
-    def __init__(
-        self,
-        transaction: Callable[[str], AbstractContextManager[Connection]],
-        schema: str = "ledger_00",
-    ) -> None:
-        self._transaction = transaction
-        self._location = Location(schema)
 
     def entries(
         self, tenant_id: str, months: Months, position: int
@@ -196,14 +186,6 @@ class ExportQueries:
             condition=SQL(condition),
         )
         return [AccountSum(account, currency, int(amount)) for account, currency, amount in rows]
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        with self._transaction(tenant_id) as connection:
-            return connection.execute(
-                self._location.query(query, **parts), {**parameters, "tenant": tenant_id}
-            ).fetchall()
 
     def _streamed(
         self, tenant_id: str, query: str, months: Months, position: int, **parts: Composable

@@ -24,7 +24,6 @@ from projections.journal import JOURNAL
 from projections.pages import Page, cursor, place
 from projections.receivable_queries import ReceivableQueries
 from projections.schedule_queries import ScheduleQueries
-from projections.tables import Location
 
 FINANCE_MODELS = ("journal",)
 
@@ -107,13 +106,6 @@ class LateSum:
 
 class FinanceQueries(ScheduleQueries, ReceivableQueries):
     """Part of `ReadModels`."""
-
-    _location: Location
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        raise NotImplementedError
 
     def journal_page(
         self,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from psycopg.sql import Composable
 
 from projections.database import Connections
 from projections.tables import Location
+from projections.tenant_rows import TenantRows
 
 
 def open_holds(connections: Connections, schema: str = "ledger_00") -> int:
@@ -30,13 +27,8 @@ class OpenHolds:
     oldest_at: datetime | None
 
 
-class HoldQueries:
+class HoldQueries(TenantRows):
     """Part of `ReadModels`."""
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        raise NotImplementedError
 
     def open_holds(self, tenant_id: str) -> OpenHolds:
         ((count, oldest_at),) = self._rows(

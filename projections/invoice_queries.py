@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL
 
 from domain.invoicing.draft import Draft, DraftCycle, DraftLine
 from domain.invoicing.events import BilledOverage
@@ -15,6 +13,7 @@ from domain.invoicing.unbilled import FEE, UNPRICED, UnbilledLine
 from domain.money.currencies import EXPONENTS
 from domain.money.decimals import decimal_of
 from projections.pages import Page, cursor, place
+from projections.tenant_rows import TenantRows
 
 _NEWEST = 2**63 - 1
 
@@ -31,13 +30,8 @@ class AccountMovement:
     units: int
 
 
-class InvoiceQueries:
+class InvoiceQueries(TenantRows):
     """Part of `ReadModels`."""
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        raise NotImplementedError
 
     def draft(self, tenant_id: str, wallet_id: str, customer_id: str, currency: str) -> Draft:
         """Return what of a customer is unbilled in a currency, and what has no price."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from psycopg.sql import SQL
 
-from projections.database import Connection
 from projections.pages import BadCursor, Page, cursor, place
-from projections.tables import Location
+from projections.tenant_rows import TenantRows
 
 MarginBy = Literal["CUSTOMER", "PRODUCT", "METER", "SUBJECT", "VENDOR", "DAY"]
 
@@ -74,16 +72,8 @@ class MoneyMoved:
     cost: int
 
 
-class MarginQueries:
+class MarginQueries(TenantRows):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
-
-    def __init__(
-        self,
-        transaction: Callable[[str], AbstractContextManager[Connection]],
-        schema: str = "ledger_00",
-    ) -> None:
-        self._transaction = transaction
-        self._location = Location(schema)
 
     def margins(
         self,
@@ -222,14 +212,6 @@ class MarginQueries:
         for subject, *row in vendors:
             by_subject[subject].vendors.append(_margin(row))
         return found
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: SQL
-    ) -> Sequence[tuple[Any, ...]]:
-        with self._transaction(tenant_id) as connection:
-            return connection.execute(
-                self._location.query(query, **parts), {**parameters, "tenant": tenant_id}
-            ).fetchall()
 
 
 def _margin(row: Sequence[Any]) -> Margin:

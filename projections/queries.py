@@ -7,18 +7,16 @@ tenant besides. Amounts are units of the asset's smallest. Lists are newest firs
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL
 
 from domain.usage.charge import ChargeStatus
 from domain.wallet.wallet import Wallet
 from projections import positions
-from projections.database import Connection
 from projections.finance_queries import FinanceQueries
 from projections.holds import HoldQueries
 from projections.invoice_queries import InvoiceQueries
@@ -26,12 +24,10 @@ from projections.pages import Page, cursor, place
 from projections.series import Bucket, TooManyPoints, ends_of
 from projections.spend_queries import SpendQueries
 from projections.statement import StatementKind
-from projections.tables import Location
 from projections.usage_rollups import ALL_CHARGES, NO_USAGE, series_query, whole_quarters
 from projections.wallets import wallet_of
 from projections.watch_queries import WatchQueries
 
-Transaction = Callable[[str], AbstractContextManager[Connection]]
 UsageGroup = Literal["CUSTOMER", "METER", "SUBJECT", "PROPERTY"]
 
 LISTED_MODELS = (
@@ -108,10 +104,6 @@ class UsagePoint:
 
 class ReadModels(HoldQueries, SpendQueries, WatchQueries, FinanceQueries, InvoiceQueries):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
-
-    def __init__(self, transaction: Transaction, schema: str = "ledger_00") -> None:
-        self._transaction = transaction
-        self._location = Location(schema)
 
     def position(self, tenant_id: str) -> int:
         """Return how far all the read models behind these queries have come."""
@@ -300,14 +292,6 @@ class ReadModels(HoldQueries, SpendQueries, WatchQueries, FinanceQueries, Invoic
         ]
 
     # Inside
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        with self._transaction(tenant_id) as connection:
-            return connection.execute(
-                self._location.query(query, **parts), {**parameters, "tenant": tenant_id}
-            ).fetchall()
 
 
 _BALANCES_AT_ENDS = """

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
-
-from psycopg.sql import Composable
 
 from domain.revenue.months import months_from
 from projections.as_of import AsOf, recorded_by
-from projections.tables import Location
+from projections.tenant_rows import TenantRows
 
 AGES = ("not due", "1-30", "31-60", "61-90", "over 90")
 _COLUMNS = {
@@ -77,15 +73,8 @@ class OpenItem:
         return AGES[min(max((days + 29) // 30, 0), len(AGES) - 1)]
 
 
-class ReceivableQueries:
+class ReceivableQueries(TenantRows):
     """Part of `ReadModels`."""
-
-    _location: Location
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        raise NotImplementedError
 
     def unbilled_months(
         self, tenant_id: str, months: tuple[str, str], currency: str, account: str

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, islice
-from typing import Any
 from uuid import UUID
 
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL
 
 from domain.revenue.books import Movements, movements_of
 from domain.revenue.chart import CHART
@@ -22,7 +21,7 @@ from domain.revenue.schedule import ScheduleRow, schedule_of, within_a_year
 from projections.as_of import AsOf, recorded_by
 from projections.journal import JOURNAL, OBLIGATIONS
 from projections.pages import Page, cursor, place
-from projections.tables import Location
+from projections.tenant_rows import TenantRows
 
 _AT_ONCE = 500
 _PART = 10**18
@@ -154,15 +153,8 @@ class EarnedRow:
     concessions: int
 
 
-class ScheduleQueries:
+class ScheduleQueries(TenantRows):
     """Part of `ReadModels`."""
-
-    _location: Location
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        raise NotImplementedError
 
     def schedule_page(
         self,

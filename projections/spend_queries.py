@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from psycopg.sql import Composable
-
 from domain.wallet.derived_budgets import BudgetCounted
 from projections.budgets import DERIVED_BUDGETS, counted_of
+from projections.tenant_rows import TenantRows
 
 
-class SpendQueries:
+class SpendQueries(TenantRows):
     """Part of `ReadModels`."""
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        raise NotImplementedError
 
     def derived_budgets(self, tenant_id: str, wallet_id: str) -> dict[str, BudgetCounted]:
         """Return what each derived budget of a wallet last told, by its id."""

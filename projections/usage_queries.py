@@ -5,8 +5,7 @@ Fees and adjustments, which are charges of the ledger's own, are no usage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,8 +15,7 @@ import msgspec
 from psycopg.rows import tuple_row
 
 from domain.identity import LEDGER_PREFIX
-from projections.database import Connection
-from projections.tables import Location
+from projections.tenant_rows import TenantRows
 
 # Of these statuses something was used; what was withdrawn never happened.
 USED = ("SETTLED", "OBSERVED", "PARTIALLY_REFUNDED", "REFUNDED")
@@ -49,16 +47,8 @@ class RecordedUsage:
     charged_units: int
 
 
-class UsageQueries:
+class UsageQueries(TenantRows):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
-
-    def __init__(
-        self,
-        transaction: Callable[[str], AbstractContextManager[Connection]],
-        schema: str = "ledger_00",
-    ) -> None:
-        self._transaction = transaction
-        self._location = Location(schema)
 
     def customers(
         self, tenant_id: str, stretch: Stretch, after: str | None, limit: int

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL
 
 from projections.notifications import NOTIFICATIONS, NotificationRow
 from projections.pages import Page, cursor, place
+from projections.tenant_rows import TenantRows
 
 _NEWEST = 2**63 - 1
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -24,13 +24,8 @@ def _is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-class WatchQueries:
+class WatchQueries(TenantRows):
     """Part of `ReadModels`."""
-
-    def _rows(
-        self, tenant_id: str, query: str, parameters: dict[str, Any], **parts: Composable
-    ) -> Sequence[tuple[Any, ...]]:
-        raise NotImplementedError
 
     def notification_page(
         self,
