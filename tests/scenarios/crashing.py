@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -18,15 +19,20 @@ from tests.scenarios.server import Client
 
 COUNTERFOIL = str(Path(sys.executable).with_name("counterfoil"))
 KEY = "a-key-for-the-kill-tests"
+NO_MORE: Mapping[str, str] = MappingProxyType({})
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
-    """Run `counterfoil serve` on a free port, until it is killed or the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def served(
+    directory: Path, settings: Mapping[str, str] = NO_MORE, port: int | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
+    """Run `counterfoil serve`, on a free port unless said, until it is killed or the block ends."""
+    if port is None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
     environment = {
         **os.environ,
+        **settings,
         "COUNTERFOIL_DATA_DIR": str(directory),
         "COUNTERFOIL_ADMIN_KEY": KEY,
         "COUNTERFOIL_LOG_LEVEL": "error",
@@ -61,11 +67,11 @@ def kill_postgres(directory: Path) -> None:
         os.kill(int(pid_file.read_text("utf-8").split("\n", 1)[0]), signal.SIGKILL)
 
 
-def check_replay(directory: Path) -> None:
+def check_replay(directory: Path, settings: Mapping[str, str] = NO_MORE) -> None:
     """Every read model is what the log folds to."""
     check = subprocess.run(
         [COUNTERFOIL, "replay", "--check"],
-        env={**os.environ, "COUNTERFOIL_DATA_DIR": str(directory)},
+        env={**os.environ, **settings, "COUNTERFOIL_DATA_DIR": str(directory)},
         capture_output=True,
         text=True,
         check=False,
