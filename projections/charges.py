@@ -112,6 +112,8 @@ def _opened(
 def _settle(state: State, position: int, tenant: str, event: ChargeSettled) -> None:
     charge = _opened(position, tenant, event, "SETTLED", event.amount_units)
     charge.overage = _length(event.overage)
+    if event.adjustment is not None:
+        charge.properties = {"reason": event.adjustment}
     state[event.originator_id] = charge
 
 

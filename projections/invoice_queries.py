@@ -179,4 +179,5 @@ def _draft_line(line: UnbilledLine) -> DraftLine:
         line.units,
         line.meter,
         line.asset,
+        fees=tuple(line.fees),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any, ClassVar, LiteralString
 
 import msgspec
 from psycopg.sql import SQL
@@ -26,6 +26,7 @@ from domain.grants.events import (
     GrantVoided,
 )
 from domain.grants.payment import GrantPaymentReceived
+from domain.invoicing.events import InvoiceCredited
 from domain.revenue.accounting import AccountingPolicySet
 from domain.revenue.books import Books, Movements, movements_of
 from domain.revenue.folding import FOLD, fold
@@ -120,7 +121,7 @@ OBLIGATIONS = Table(
     2,
     "uuid uuid uuid uuid uuid text integer text text text boolean text text units units units"
     " text boolean units units units units units units units units units boolean boolean date"
-    " date date integer text",
+    " date date integer text texts",
 )
 WALLETS = Table("unbilled_wallets", WalletRow, 2, "uuid uuid json")
 BOOKS = Table("tenant_books", BooksRow, 1, "uuid json")
@@ -162,6 +163,10 @@ def _corrected(event: ChargeCorrected) -> Iterable[str]:
     return [event.originator_id, *grants, *(new_id for _, _, new_id in event.compensated)]
 
 
+def _credited(event: InvoiceCredited) -> Iterable[str]:
+    return [fee for line in event.lines for fee in line.fees]
+
+
 OBLIGATIONS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     ChargeSettled: _allocated,
     ChargeCaptured: _allocated,
@@ -177,6 +182,7 @@ OBLIGATIONS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     GrantRefunded: _own,
     GrantReturnRevoked: _own,
     GrantIssued: _issued,
+    InvoiceCredited: _credited,
     **dict.fromkeys(FEE_EVENTS, _of_plan),
 }
 
@@ -210,6 +216,7 @@ class Journal(ReadModel[Books]):
         wallets: set[tuple[str, str]] = set()
         bundles: list[tuple[str, str]] = []
         days: dict[str, set[date]] = {}
+        credited: list[str] = []
         reaches_all: set[str] = set()
         for _, tenant, event in batch:
             tenants.add(tenant)
@@ -220,6 +227,8 @@ class Journal(ReadModel[Books]):
                 wallets.add((tenant, event.wallet_id))  # type: ignore[attr-defined]
             elif isinstance(event, GrantIssued) and event.bundle_id is not None:
                 bundles.append((tenant, event.bundle_id))
+            elif isinstance(event, InvoiceCredited):
+                credited += _credited(event)
             elif isinstance(event, AccountingDayEnded):
                 days.setdefault(tenant, set()).add(event.day)
             elif isinstance(event, AccountingPolicySet):
@@ -230,7 +239,7 @@ class Journal(ReadModel[Books]):
         reaches_all |= {
             tenant for tenant, ended in days.items() if books.tenant(tenant).days_reach_all(ended)
         }
-        self._load_obligations(connection, books, obligations, bundles)
+        self._load_obligations(connection, books, obligations, bundles, credited)
         self._load_living(connection, books, reaches_all, days.keys() - reaches_all)
         if reaches_all:
             wallets |= {(each.tenant, each.wallet_id) for each in books.obligations.values()}
@@ -245,6 +254,7 @@ class Journal(ReadModel[Books]):
         books: Books,
         obligations: set[tuple[str, str]],
         bundles: list[tuple[str, str]],
+        credited: list[str],
     ) -> None:
         for o in OBLIGATIONS.load(connection, self.location, obligations):
             books.obligations[o.obligation_id] = o
@@ -257,11 +267,16 @@ class Journal(ReadModel[Books]):
         select = self.location.query(
             "SELECT {columns} FROM {obligations} o WHERE ", columns=OBLIGATIONS.selected()
         )
+        wanted: list[tuple[LiteralString, tuple[list[str], ...]]] = []
         if bundles:
-            found = connection.execute(
-                select + self.location.query("tenant = ANY(%s) AND bundle_id = ANY(%s)"),
-                ([tenant for tenant, _ in bundles], [bundle for _, bundle in bundles]),
-            )
+            of_tenants, of_bundles = (list(column) for column in zip(*bundles, strict=True))
+            condition = "tenant = ANY(%s) AND bundle_id = ANY(%s)"
+            wanted.append((condition, (of_tenants, of_bundles)))
+        if credited:
+            # A fee's credits that were sold with it.
+            wanted.append(("fee_ids <> '{{}}' AND fee_ids && %s::text[]", (credited,)))
+        for condition, parameters in wanted:
+            found = connection.execute(select + self.location.query(condition), parameters)
             for row in found:
                 o = OBLIGATIONS.row_of(row)
                 books.obligations.setdefault(o.obligation_id, o)

@@ -73,7 +73,7 @@ LINES = Table(
     "unbilled_lines",
     UnbilledLine,
     6,
-    "uuid uuid text text text text bigint integer units units bigint text",
+    "uuid uuid text text text text bigint integer units units bigint text json",
 )
 CYCLES = Table("unbilled_cycles", UnbilledCycle, 4, "uuid uuid text text units units")
 RANGES = Table("unbilled_ranges", UnbilledRanges, 4, "uuid uuid text text json")

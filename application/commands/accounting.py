@@ -115,9 +115,7 @@ def _set_tenant_wide(work: Work, command: SetAccountingPolicy, before: Accountin
     if command.begun:
         for field, changed in changes.items():
             if changed:
-                raise InvalidState(
-                    state="BEGUN", reason=f"{field} stays as it is: the journal has entries"
-                )
+                raise books_have_begun(field)
     if changes["timezone"]:
         assert command.timezone is not None
         tenant.configure(
@@ -131,6 +129,15 @@ def _set_tenant_wide(work: Work, command: SetAccountingPolicy, before: Accountin
         assert command.functional_currency is not None
         said = command.functional_currency
         _record(work, lambda stream, version, at: FunctionalCurrencySet(stream, version, at, said))
+
+
+def books_have_begun(field: str) -> InvalidState:
+    """Return the refusal to change what the entries that stand were made by."""
+    return InvalidState(
+        state="BEGUN",
+        reason=f"{field} stays as it is: the journal has entries, which were dated and valued by "
+        "it; leave it out",
+    )
 
 
 def map_account(work: Work, command: MapAccount) -> AccountMappingsAnswer:

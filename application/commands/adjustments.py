@@ -103,7 +103,6 @@ def adjust_wallet(work: Work, command: AdjustWallet) -> AdjustmentAnswer:
             cost=None,
             delivered=False,
         )
-        properties = {"properties": {"reason": command.reason}}
         work.log.append(
             settled(
                 wallet,
@@ -113,8 +112,9 @@ def adjust_wallet(work: Work, command: AdjustWallet) -> AdjustmentAnswer:
                 -units,
                 settlement,
                 None,
-                {**properties, **private},
+                private,
                 at,
+                adjustment=command.reason,
             )
         )
         made["charge"] = charge_id

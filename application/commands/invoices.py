@@ -245,12 +245,12 @@ def issue_credit_note(work: Work, command: IssueCreditNote) -> CreditNoteAnswer:
                 "content: use a new key",
             )
         return CreditNoteAnswer(before, replayed=True)
-    net_minor, tax_minor = invoice.check_credit(lines)
+    parts = invoice.check_credit(lines)
 
     # Nothing may fail from here on.
     at = _time(work, wallet, invoice)
     kept_before = max(-invoice.due_minor, 0)
-    settled = invoice.credit(note_id, tuple(lines), net_minor, tax_minor, at)
+    settled = invoice.credit(note_id, parts, at)
     number = _take_number(work, "CRN", note_id, at)
     noted = CreditNoteIssued(
         note_id,
@@ -262,9 +262,9 @@ def issue_credit_note(work: Work, command: IssueCreditNote) -> CreditNoteAnswer:
         issued.customer_id,
         issued.currency,
         tuple((line, issued.lines[line - 1], minor) for line, minor in lines),
-        net_minor,
+        sum(each.net_minor for each in parts),
         issued.tax,
-        tax_minor,
+        sum(each.tax_minor for each in parts),
         issued.seller,
         content,
         {"reason": command.reason, "party": issued.private.get("party")},

@@ -475,11 +475,12 @@ class AdvanceClock:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureTenant:
-    """None leaves a setting as it is."""
+    """None leaves a setting as it is. The zone is the books': it stays once they have `begun`."""
 
     late_window_seconds: int | None = None
     settlement_grace_seconds: int | None = None
     timezone: str | None = None
+    begun: bool = False
 
     def check(self) -> None:
         if self.late_window_seconds is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from application.commands.accounting import books_have_begun
 from application.commands.answers import ClockAnswer
 from application.commands.requests import AdvanceClock, ConfigureTenant
 from application.commands.stop_requests import TellStop
@@ -14,7 +15,10 @@ from domain.tenancy.tenant import Tenant
 
 
 def configure_tenant(work: Work, command: ConfigureTenant) -> ClockAnswer:
+    """Change settings. Raises InvalidState: the zone of books that have begun."""
     tenant = work.required(Tenant, work.tenant_id, "tenant")
+    if command.begun and command.timezone not in (None, tenant.timezone):
+        raise books_have_begun("timezone")
     late = command.late_window_seconds
     grace = command.settlement_grace_seconds
     tenant.configure(

@@ -159,6 +159,7 @@ def settled(
     private: dict[str, Any],
     at: datetime,
     lines: tuple[RatedLine, ...] = (),
+    adjustment: str | None = None,
 ) -> ChargeSettled | ChargeObserved:
     """Return the first event of a settlement's charge."""
     if settlement.observed:
@@ -194,6 +195,7 @@ def settled(
         private,
         settlement.budgets,
         lines,
+        adjustment,
     )
 
 

@@ -30,6 +30,7 @@ class DraftLine:
     meter: str | None = None
     asset: str | None = None
     item: str | None = None
+    fees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def bill_of(draft: Draft, tax: TaxRate | None) -> Bill:
             line.meter,
             line.asset,
             line.item,
+            line.fees,
         )
         for line, amount, net in zip(draft.lines, shown, nets, strict=True)
     )

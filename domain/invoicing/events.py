@@ -29,7 +29,7 @@ class InvoiceLine:
 
     quantity of `asset`, unit_price: canonical decimals, where one of each tells the line;
     units: the same in its smallest units, where it bills usage. exact: what it bills, before
-    rounding. cycle, meter or `item`: what it bills.
+    rounding. cycle, meter or `item`: what it bills. fees: of subscriptions, that it is of.
     """
 
     description: str
@@ -45,6 +45,21 @@ class InvoiceLine:
     meter: str | None
     asset: str | None
     item: str | None
+    fees: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CreditedPart:
+    """What a credit note takes off a line: `minor` as the line reads, and of it net and tax.
+
+    fees: those that the line is of.
+    """
+
+    line: int
+    minor: int
+    net_minor: int
+    tax_minor: int
+    fees: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +139,13 @@ class InvoicePaid(InvoiceEvent):
 
 @dataclass(frozen=True)
 class InvoiceCredited(InvoiceEvent):
-    """A credit note: (line, minor as the lines read) of each line, counted from 1.
-
-    net_minor + tax_minor are taken off what is due.
-    """
+    """A credit note: what it takes off each line; net_minor + tax_minor off what is due."""
 
     TOPIC: ClassVar[str] = "invoice.credited"
     customer_id: str
     currency: str
     credit_note_id: str
-    lines: tuple[tuple[int, int], ...]
+    lines: tuple[CreditedPart, ...]
     net_minor: int
     tax_minor: int
 

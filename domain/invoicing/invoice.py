@@ -7,6 +7,7 @@ from datetime import datetime
 from domain.aggregate import Aggregate
 from domain.invoicing.events import (
     BilledOverage,
+    CreditedPart,
     InvoiceCredited,
     InvoiceCreditMoved,
     InvoiceGivenUp,
@@ -57,8 +58,8 @@ class Invoice(Aggregate):
         self._settle()
 
     def take_credit(self, event: InvoiceCredited) -> None:
-        for line, minor in event.lines:
-            self.credited_lines[line] = self.credited_lines.get(line, 0) + minor
+        for each in event.lines:
+            self.credited_lines[each.line] = self.credited_lines.get(each.line, 0) + each.minor
         self.credited_net_minor += event.net_minor
         self.credited_tax_minor += event.tax_minor
         self.credit_note_ids.append(event.credit_note_id)
@@ -134,8 +135,8 @@ class Invoice(Aggregate):
         )
         return self._settled_overage(before)
 
-    def check_credit(self, lines: list[tuple[int, int]]) -> tuple[int, int]:
-        """Return net and tax of a credit of these lines, as the lines read.
+    def check_credit(self, lines: list[tuple[int, int]]) -> tuple[CreditedPart, ...]:
+        """Return what a credit of these lines, as they read, takes off each.
 
         Raises, first match wins: InvalidInput (no such line), InvalidState (not a kind that
         is credited, voided, given up), InvalidInput (above what is left of a line).
@@ -157,29 +158,29 @@ class Invoice(Aggregate):
                     reason=f"{self.amount(left)} {self.issued.currency} of line {line} is left "
                     "to credit",
                 )
-        return self._net_and_tax(sum(minor for _, minor in lines))
+        parts: list[CreditedPart] = []
+        credited = sum(self.credited_lines.values())
+        before = (self.credited_net_minor, self.credited_tax_minor)
+        for line, minor in lines:
+            credited += minor
+            after = self._net_and_tax(credited)
+            net, tax = after[0] - before[0], after[1] - before[1]
+            parts.append(CreditedPart(line, minor, net, tax, self.issued.lines[line - 1].fees))
+            before = after
+        return tuple(parts)
 
-    def _net_and_tax(self, minor: int) -> tuple[int, int]:
-        """Cumulative, so that credit notes of all of it sum to its net and its tax."""
+    def _net_and_tax(self, credited: int) -> tuple[int, int]:
+        """Return what of all that was ever credited is net and tax: cumulative, so that credit
+        notes of all of it sum to its net and its tax.
+        """
         issued = self.issued
-        inclusive = issued.tax is not None and issued.tax.inclusive
-        invoiced = issued.total_minor if inclusive else issued.subtotal_minor
-        after = sum(self.credited_lines.values()) + minor
-        if inclusive:
-            net = net_within(after, issued.subtotal_minor, invoiced)
-            tax = after - net
-        else:
-            net = after
-            tax = net_within(after, issued.tax_minor, invoiced)
-        return net - self.credited_net_minor, tax - self.credited_tax_minor
+        if issued.tax is not None and issued.tax.inclusive:
+            net = net_within(credited, issued.subtotal_minor, issued.total_minor)
+            return net, credited - net
+        return credited, net_within(credited, issued.tax_minor, issued.subtotal_minor)
 
     def credit(
-        self,
-        credit_note_id: str,
-        lines: tuple[tuple[int, int], ...],
-        net_minor: int,
-        tax_minor: int,
-        at: datetime,
+        self, credit_note_id: str, parts: tuple[CreditedPart, ...], at: datetime
     ) -> tuple[BilledOverage, ...]:
         """Take a credit note that was checked; answer the overage that is no longer owed."""
         before = self.settled_minor
@@ -191,9 +192,9 @@ class Invoice(Aggregate):
                 self.issued.customer_id,
                 self.issued.currency,
                 credit_note_id,
-                lines,
-                net_minor,
-                tax_minor,
+                parts,
+                sum(each.net_minor for each in parts),
+                sum(each.tax_minor for each in parts),
             )
         )
         return self._settled_overage(before)

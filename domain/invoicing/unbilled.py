@@ -24,6 +24,7 @@ from domain.revenue.books import Books, Place
 from domain.revenue.folding import FOLD
 from domain.revenue.months import month_of
 from domain.subscriptions.events import (
+    FEE_SOURCE,
     CycleStarted,
     FeeEvent,
     FeesAccrued,
@@ -32,6 +33,7 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
     credits_of,
 )
+from domain.subscriptions.fee_charges import fee_time
 from domain.usage.events import (
     ChargeCaptured,
     ChargeCorrected,
@@ -70,7 +72,9 @@ class OverageItem:
 
 @dataclass(slots=True)
 class UnbilledLine:
-    """position: of the first charge. exact: at 30 places. unit_price: None if they differ."""
+    """position: of the first charge. exact: at 30 places. unit_price: None if they differ.
+    fees: of subscriptions, that it is of.
+    """
 
     tenant: str
     wallet_id: str
@@ -84,6 +88,7 @@ class UnbilledLine:
     exact: int
     charges: int
     unit_price: str | None
+    fees: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -161,14 +166,19 @@ class Unbilled:
             return
         reported = event.reported
         tenant = self.books.tenant(place.tenant)
-        cycle = month_of(tenant.local_day(reported.occurred_at))
-        rate = tenant.rate(event.asset, reported.occurred_at)
+        occurred_at = reported.occurred_at
+        if reported.source == FEE_SOURCE and isinstance(event, ChargeSettled):
+            occurred_at = fee_time(event)
+        cycle = month_of(tenant.local_day(occurred_at))
+        rate = tenant.rate(event.asset, occurred_at)
         currency, price = (rate.currency, rate.unit_price) if rate else (UNPRICED, "0")
         line = self._line(
             place, event.wallet_id, currency, cycle, reported.meter, event.asset, price
         )
         line.charges += 1
         if event.overage is not None:
+            if reported.source == FEE_SOURCE:
+                line.fees.append(event.originator_id)
             start, end = event.overage
             item = OverageItem(
                 place.tenant, event.wallet_id, event.asset, start, event.originator_id,
@@ -240,6 +250,7 @@ class Unbilled:
                 due = fee.starts_at if fee.in_advance else fee.ends_at - _MOMENT
                 line = self._charge_fee(place, event, fee.key, fee.asset, fee.units, due)
                 line.charges += 1
+                line.fees.append(fee.fee_id)
         for credit in credits_of(event):
             if credit.charge_id is None:
                 due = credit.starts_at
@@ -272,6 +283,9 @@ class Unbilled:
             line.units += sign * each.units
             line.exact += sign * each.exact
             line.charges += sign * each.charge_count
+            line.fees = [fee for fee in line.fees if fee not in each.fees]
+            if sign > 0:
+                line.fees += each.fees
         for billed in event.cycles:
             cycle = self._cycle(place, event.wallet_id, event.currency, billed.cycle)
             cycle.billed -= sign * billed.net_minor

@@ -83,6 +83,19 @@ class Books:
         ]
         return sorted(members, key=lambda each: each.source != "PAID")
 
+    def of_fees(self, tenant: str, fee_ids: Iterable[str]) -> list[Obligation]:
+        """Return fees of plans, and the credits that share them, in order of their ids."""
+        wanted = set(fee_ids)
+        if not wanted:
+            return []
+        found = [
+            each
+            for each in self.obligations.values()
+            if each.tenant == tenant
+            and (each.obligation_id in wanted or not wanted.isdisjoint(each.fee_ids))
+        ]
+        return sorted(found, key=lambda each: each.obligation_id)
+
     def living(self, tenant: str) -> list[Obligation]:
         """Return the tenant's obligations that have not ended, by their ids."""
         found = [

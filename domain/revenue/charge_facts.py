@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-from domain.identity import ADJUSTMENT_METER
 from domain.money.exact import exact_money
 from domain.revenue import plan_facts
 from domain.revenue.books import Books, Place, policy_for
@@ -41,7 +40,7 @@ def settle(books: Books, place: Place, event: Takes) -> None:
     occurred = tenant.local_day(event.reported.occurred_at)
     wallet = books.wallet(place, event.wallet_id, event.customer_id)
     _note_activity(wallet, event.asset, occurred)
-    reason = _reason(event)
+    reason = event.adjustment if isinstance(event, ChargeSettled) else None
     if reason in _NOT_USAGE:
         assert reason is not None
         wallet.adjustments[event.originator_id] = reason
@@ -245,11 +244,3 @@ def _note_activity(wallet: UnbilledWallet, asset: str, day: date) -> None:
     text = day.isoformat()
     if text > wallet.last_charge.get(asset, ""):
         wallet.last_charge[asset] = text
-
-
-def _reason(event: Takes) -> str | None:
-    """Return why a back office debited an account; None for usage."""
-    if event.reported.meter != ADJUSTMENT_METER:
-        return None
-    reason: str | None = (event.private.get("properties") or {}).get("reason")
-    return reason

@@ -182,9 +182,9 @@ FACTS: tuple[Fact, ...] = (
         "NONE", "ASC 326-20-35-8 to 35-9; IFRS 9.5.5.8",
     ),
     Fact(
-        "credit_note", "A credit note reduces an invoice of what was earned",
-        ("revenue_concessions", "tax_payable"), ("receivable",),
-        "NONE", "ASC 606-10-32-5 to 32-9; IFRS 15.50 to 54",
+        "credit_note", "A credit note reduces an invoice of what is earned, or is not yet",
+        ("revenue_concessions", "contract_liability", "tax_payable"), ("receivable",),
+        "REFUND", "ASC 606-10-32-5 to 32-9, 32-42 to 32-45; IFRS 15.50 to 54, 87 to 90",
     ),
     Fact(
         "uncollectible", "What is due on an invoice is given up",

@@ -117,6 +117,7 @@ def _begun(tenant: TenantBooks, event: GrantIssued, rate: ExchangeRate | None) -
         tenant.local_day(event.expires_at) if event.expires_at is not None else None,
         0,
         None,
+        [],
     )
 
 

@@ -44,6 +44,7 @@ class Obligation:
     `asset` (at `scale`); remote_units: what was left when its use became remote, -1 before.
     earned, breakage, escheated: minor units posted so far. claim: how the money stands;
     booked: whether the liability was recognised. ended_days: of a ratable one, to date.
+    fee_ids: of the fees that included credits share.
     """
 
     tenant: str
@@ -80,6 +81,7 @@ class Obligation:
     ends_on: date | None
     ended_days: int
     last_service: str | None
+    fee_ids: list[str]
 
     @property
     def live(self) -> int:

@@ -36,6 +36,7 @@ from domain.subscriptions.events import (
     SubscriptionCanceled,
     credits_of,
 )
+from domain.subscriptions.fee_charges import fee_time
 from domain.usage.events import ChargeCorrected, ChargeRefunded, ChargeSettled
 
 _MOMENT = timedelta(microseconds=1)
@@ -48,7 +49,8 @@ def charge(books: Books, place: Place, event: ChargeSettled) -> None:
     """
     tenant = books.tenant(place.tenant)
     wallet = books.wallet(place, event.wallet_id, event.customer_id)
-    day, service = tenant.entry_day(tenant.local_day(event.reported.occurred_at), event.timestamp)
+    due = fee_time(event)
+    day, service = tenant.entry_day(tenant.local_day(due), event.timestamp)
     fee: Obligation | None = None
     for grant_id, units in event.allocations:
         o = books.obligations.get(grant_id)
@@ -59,10 +61,10 @@ def charge(books: Books, place: Place, event: ChargeSettled) -> None:
         fee = fee or _begun(books, place, event, event.originator_id, o.currency, day)
         _move(books, place, event, "plan_fee", fee, released, o.grant_id, day, service)
     if event.overage is not None:
-        rate = tenant.rate(event.asset, event.reported.occurred_at)
+        rate = tenant.rate(event.asset, due)
         if rate is None:
             return
-        cycle = month_of(tenant.local_day(event.reported.occurred_at))
+        cycle = month_of(tenant.local_day(due))
         segment = Segment(*event.overage, cycle, rate.currency, rate.unit_price)
         change = wallet.incur(event.asset, segment, tenant.scale(event.asset))
         fee = fee or _begun(books, place, event, event.originator_id, rate.currency, day)
@@ -126,7 +128,7 @@ def roll(books: Books, place: Place, event: GrantIssued) -> None:
     carrying, _ = withdraw(old, policy_for(tenant, old, event.timestamp), event.amount_units)
     new = _of_grant(books, place, event.originator_id, event, old.currency, event.amount_units)
     new.asset, new.scale, new.product = old.asset, old.scale, old.product
-    new.first_day = old.first_day
+    new.first_day, new.fee_ids = old.first_day, list(old.fee_ids)
     new.consideration = carrying * new.minor
     _move(
         books, place, event, "rollover", new, carrying, old.grant_id,
@@ -260,6 +262,8 @@ def _share(
                 o.ends_on = ends_on
             fee.consideration -= part * fee.minor
             o.consideration += part * fee.minor
+            if fee_id not in o.fee_ids:
+                o.fee_ids.append(fee_id)
             _move(
                 books, place, event, "plan_share", o, part, fee.obligation_id, day, None,
                 added=False,
@@ -366,6 +370,7 @@ def _obligation(
         ends_on=day,
         ended_days=0,
         last_service=None,
+        fee_ids=[],
     )
     books.obligations[obligation_id] = o
     return o

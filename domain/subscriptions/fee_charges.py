@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from domain.money.asset import Asset
@@ -12,6 +12,8 @@ from domain.usage.events import ChargeObserved, ChargeSettled, Reported
 
 if TYPE_CHECKING:
     from domain.wallet.wallet import Wallet
+
+_MOMENT = timedelta(microseconds=1)
 
 
 def fee_charged(
@@ -76,3 +78,10 @@ def fee_charged(
             lines=(line,),
         )
     )
+
+
+def fee_time(event: ChargeSettled) -> datetime:
+    """Return when a fee of the wallet is due; in arrears it is the last moment of its time."""
+    occurred_at = event.reported.occurred_at
+    ended = any(line.ends_at is not None and line.ends_at <= occurred_at for line in event.lines)
+    return occurred_at - _MOMENT if ended else occurred_at

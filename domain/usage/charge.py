@@ -126,6 +126,8 @@ class UsageCharge(Aggregate):
         self.status = status
         self.amount_units = event.amount_units
         if isinstance(event, ChargeSettled):
+            if event.adjustment is not None:
+                self.private = {**event.private, "properties": {"reason": event.adjustment}}
             self.allocations = event.allocations
             self.overage = event.overage
             self.budgets = event.budgets

@@ -61,7 +61,9 @@ class ChargeEvent(Event):
 
 @dataclass(frozen=True)
 class ChargeSettled(ChargeEvent):
-    """`hold_id`: the hold that it captures a part of, if it does."""
+    """`hold_id`: the hold that it captures a part of, if it does. adjustment: the reason for
+    which a back office took it; None for usage.
+    """
 
     TOPIC: ClassVar[str] = "charge.settled"
     customer_id: str
@@ -77,6 +79,7 @@ class ChargeSettled(ChargeEvent):
     private: dict[str, Any]
     budgets: tuple[str, ...] = ()
     lines: tuple[RatedLine, ...] = ()
+    adjustment: str | None = None
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.settle(self, "SETTLED")

@@ -22,6 +22,7 @@ def configure(late_window: int | None, settlement_grace: int | None, timezone: s
     """Change the tenant's settings, or show them.
 
     What is not named stays as it is. A change is an event of the log, in force from then on.
+    The timezone stays once the journal has entries: they were dated by it.
 
     \b
     Examples:
@@ -31,8 +32,12 @@ def configure(late_window: int | None, settlement_grace: int | None, timezone: s
     from application.commands.requests import ConfigureTenant
 
     with opened() as runtime:
-        command = ConfigureTenant(late_window, settlement_grace, timezone)
-        if command != ConfigureTenant():
+        begun = False
+        if timezone is not None:
+            runtime.catch_up()
+            begun = runtime.read_models.has_entries(runtime.tenant_id)
+        command = ConfigureTenant(late_window, settlement_grace, timezone, begun)
+        if command != ConfigureTenant(begun=begun):
             (outcome,) = runtime.ledger.execute(caller_of(runtime, "configure"), [command])
             failure = outcome.refusal or outcome.error
             if failure is not None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
-from application.commands.requests import Money, SetExchangeRate, SetOverageLimit
+import pytest
+
+from application.commands.catalog_requests import CommitmentSaid, DefineMeter, PriceSaid
+from application.commands.requests import Money, RecordUsage, SetExchangeRate, SetOverageLimit
+from domain.catalog.price import PriceModel
 from domain.revenue.books import Books as RevenueBooks
 from domain.revenue.books import movements_of
 from domain.revenue.folding import FOLD, fold
@@ -227,4 +232,36 @@ def test_a_years_fee_is_shared_over_its_months_of_credits() -> None:
         "revenue_usage": "-15.50",
         "revenue_breakage": "-43.50",
     }
+    assert ties(revenue)
+
+
+@pytest.mark.parametrize("collection", ["WALLET", "INVOICE"])
+def test_v18_a_shortfall_that_was_not_expected(collection: Literal["WALLET", "INVOICE"]) -> None:
+    # given
+    plans = Plans(Books(datetime(2026, 1, 1, tzinfo=UTC)), money=None)
+    committed = CommitmentSaid("12000", "USD")
+    plans.books.do(DefineMeter("tokens"))
+    price = PriceSaid("tokens", PriceModel.UNIT, "USD", meter="tokens", unit_price="1500")
+    plans.publish("pro", [price], period="YEAR", minimum_commitment=committed)
+    plans.books.do(SetOverageLimit("ext:acme", "USD", None))
+    plans.subscribe("pro", collection=collection)
+    # when
+    plans.books.at(2026, 1, 20)
+    plans.books.do(RecordUsage("e1", "ext:acme", "tokens", quantity="1"))
+    # then
+    usage = {"unbilled_receivable": "1500.00", "revenue_usage": "-1500.00"}
+    assert balances(folded(plans), "2026-01") == usage
+    # when
+    plans.books.at(2026, 12, 31, 23)
+    plans.run()
+    assert balances(folded(plans)) == usage
+    plans.books.at(2027, 1, 1)
+    plans.run()
+    # then
+    revenue = folded(plans)
+    assert balances(revenue, "2026-12") == {
+        "unbilled_receivable": "10500.00",
+        "revenue_breakage": "-10500.00",
+    }
+    assert {entry.date for entry in revenue.entries[1:]} == {date(2026, 12, 31)}
     assert ties(revenue)

@@ -13,7 +13,7 @@ from application.commands.accounting_requests import (
     SetAccountingPolicy,
     SetFxRate,
 )
-from application.commands.requests import Money
+from application.commands.requests import ConfigureTenant, Money
 from domain.refusals import InvalidInput, InvalidState
 from tests.accountant import balances, journal
 from tests.books import Books
@@ -210,6 +210,15 @@ def test_zone_and_currency_stay_once_the_journal_has_begun(books: Books) -> None
     with pytest.raises(InvalidState):
         policy(books, functional_currency="USD", begun=True)
     policy(books, timezone="America/New_York", functional_currency="EUR", begun=True)
+
+
+def test_the_settings_of_a_tenant_leave_the_zone_of_its_books(books: Books) -> None:
+    books.do(ConfigureTenant(timezone="Asia/Tokyo"))
+    before = len(books.log.rows)
+    with pytest.raises(InvalidState, match="timezone stays as it is"):
+        books.do(ConfigureTenant(timezone="UTC", late_window_seconds=60, begun=True))
+    assert len(books.log.rows) == before
+    books.do(ConfigureTenant(timezone="Asia/Tokyo", late_window_seconds=60, begun=True))
 
 
 def test_a_policy_said_again_writes_nothing(books: Books) -> None:

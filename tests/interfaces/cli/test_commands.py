@@ -69,6 +69,17 @@ def test_configure_changes_what_is_named_and_shows_all(run: Run) -> None:
     ]  # fmt: skip
 
 
+def test_configure_leaves_the_zone_of_books_that_have_begun(run: Run) -> None:
+    # given
+    assert run(*DEMO).exit_code == 0
+    # when
+    refused = run("configure", "--late-window", "36h", "--timezone", "Asia/Tokyo")
+    # then
+    assert refused.exit_code == 1
+    assert "INVALID_STATE: timezone stays as it is" in refused.stderr
+    assert "35d" in run("configure", "--timezone", "UTC").stdout
+
+
 @pytest.mark.parametrize(
     "arguments, code, told",
     [
