@@ -422,6 +422,7 @@ _FOLD: dict[type[Event], Callable[[State, str, Any], None]] = {
     WalletUnfrozen: _unfreeze,
 }
 
+_LATER_WALLET_EVENTS = (ModeChanged, WalletFrozen, WalletUnfrozen)
 _LATER_HOLD_EVENTS = (HoldExtended, HoldCaptured, HoldReleased, HoldLapsed)
 
 
@@ -458,8 +459,11 @@ class Balances(ReadModel[State]):
         wallets: set[tuple[str, str]] = set()
         grants: set[tuple[str, str]] = set()
         holds: set[tuple[str, str]] = set()
+        accounts: set[tuple[str, str]] = set()
         for _, tenant, event in batch:
-            wallets.add((tenant, event.originator_id))
+            accounts.add((tenant, event.originator_id))
+            if isinstance(event, _LATER_WALLET_EVENTS):
+                wallets.add((tenant, event.originator_id))
             of_event = _GRANTS_OF.get(type(event))
             if of_event is not None:
                 grants.update((tenant, grant_id) for grant_id in of_event(event))
@@ -468,7 +472,7 @@ class Balances(ReadModel[State]):
         state = State()
         for wallet in WALLETS.load(connection, self.location, wallets):
             state.wallets[wallet.wallet_id] = wallet
-        for account in ACCOUNTS.load(connection, self.location, wallets):
+        for account in ACCOUNTS.load(connection, self.location, accounts):
             state.accounts[account.wallet_id, account.asset] = account
         for hold in HOLDS.load(connection, self.location, holds):
             state.holds[hold.hold_id] = hold

@@ -42,6 +42,7 @@ from projections.usage_rollups import (
     begin_sums,
     forget_empty,
     put_in,
+    put_in_added,
     take_out,
 )
 
@@ -86,10 +87,7 @@ class State(dict[str, ChargeRow]):
 
     def __init__(self, charges: Iterable[ChargeRow]) -> None:
         super().__init__((charge.charge_id, charge) for charge in charges)
-        self.before = self.keys_of()
-
-    def keys_of(self) -> list[ChargeKey]:
-        return [(charge.tenant, charge.charge_id) for charge in self.values()]
+        self.before: list[ChargeKey] = [(each.tenant, each.charge_id) for each in self.values()]
 
 
 def _opened(
@@ -243,6 +241,9 @@ class Charges(ReadModel[State]):
         begin_sums(connection, self.location, tenants, self._rolled_up)
         changed = take_out(connection, self.location, state.before)
         # In the order of the key, so that neighbours in the index are written together.
-        CHARGES.upsert(connection, self.location, [state[charge_id] for charge_id in sorted(state)])
-        put_in(connection, self.location, state.keys_of())
+        known = {charge_id for _, charge_id in state.before}
+        added = [state[charge_id] for charge_id in sorted(state.keys() - known)]
+        CHARGES.insert_with(connection, self.location, added, put_in_added(self.location))
+        CHARGES.upsert(connection, self.location, [state[charge_id] for charge_id in sorted(known)])
+        put_in(connection, self.location, state.before)
         forget_empty(connection, self.location, changed)

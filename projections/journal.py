@@ -8,7 +8,7 @@ grants, charges, periods and what they need; the wallet's never. Entries are onl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, ClassVar, LiteralString
 
@@ -198,7 +198,17 @@ WALLET_OF: tuple[type[Event], ...] = (
 )
 
 
-class Journal(ReadModel[Books]):
+_octets = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Loaded(Books):
+    """as_loaded: wallets by id, since few change by what is charged."""
+
+    as_loaded: dict[str, bytes] = field(default_factory=dict)
+
+
+class Journal(ReadModel[Loaded]):
     name = "journal"
     events: ClassVar[tuple[type[Event], ...]] = tuple(FOLD)
     tables: ClassVar[tuple[Table[Any], ...]] = (
@@ -210,7 +220,7 @@ class Journal(ReadModel[Books]):
         BOOKS,
     )
 
-    def load(self, connection: Connection, batch: Sequence[Recorded]) -> Books:
+    def load(self, connection: Connection, batch: Sequence[Recorded]) -> Loaded:
         tenants: set[str] = set()
         obligations: set[tuple[str, str]] = set()
         wallets: set[tuple[str, str]] = set()
@@ -233,7 +243,7 @@ class Journal(ReadModel[Books]):
                 days.setdefault(tenant, set()).add(event.day)
             elif isinstance(event, AccountingPolicySet):
                 reaches_all.add(tenant)
-        books = Books()
+        books = Loaded()
         for row in BOOKS.load(connection, self.location, [(tenant,) for tenant in tenants]):
             books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
         reaches_all |= {
@@ -245,7 +255,8 @@ class Journal(ReadModel[Books]):
             wallets |= {(each.tenant, each.wallet_id) for each in books.obligations.values()}
         # A grant whose sale is unconditional by its first burn may share with its purchase.
         for wallet in WALLETS.load(connection, self.location, wallets):
-            books.wallets[wallet.wallet_id] = msgspec.convert(wallet.state, UnbilledWallet)
+            known = books.wallets[wallet.wallet_id] = msgspec.convert(wallet.state, UnbilledWallet)
+            books.as_loaded[wallet.wallet_id] = _octets(known)
         return books
 
     def _load_obligations(
@@ -300,11 +311,11 @@ class Journal(ReadModel[Books]):
                     books.obligations.setdefault(o.obligation_id, o)
 
     @staticmethod
-    def fold(state: Books, batch: Sequence[Recorded]) -> None:
+    def fold(state: Loaded, batch: Sequence[Recorded]) -> None:
         for position, tenant, event in batch:
             fold(state, position, tenant, event)
 
-    def save(self, connection: Connection, state: Books) -> None:
+    def save(self, connection: Connection, state: Loaded) -> None:
         JOURNAL.insert(connection, self.location, state.entries)
         SUMS.add(connection, self.location, sums_of(state.entries))
         MONTHS.add(
@@ -314,7 +325,8 @@ class Journal(ReadModel[Books]):
         OBLIGATIONS.upsert(connection, self.location, [obligations[k] for k in sorted(obligations)])
         wallets = [
             WalletRow(each.tenant, each.wallet_id, each)
-            for _, each in sorted(state.wallets.items())
+            for wallet_id, each in sorted(state.wallets.items())
+            if _octets(each) != state.as_loaded.get(wallet_id)
         ]
         WALLETS.upsert(connection, self.location, wallets)
         rows = [BooksRow(each.tenant, each) for each in state.tenants.values()]

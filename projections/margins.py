@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from domain.aggregate import Event
 from domain.grants.events import CostBasis, GrantIssued
@@ -124,28 +124,27 @@ TASK_AMOUNTS = Table("task_amounts", TaskAmountRow, 4, "uuid uuid text text unit
 @dataclass(slots=True)
 class State:
     """bases, lines: by grant and by charge. added: charges and amounts of tasks, to be added
-    to the rows that are there.
+    to the rows that are there. known: the charges that were there before the batch.
     """
 
     bases: dict[str, BasisRow] = field(default_factory=dict)
     lines: dict[str, list[LineRow]] = field(default_factory=dict)
     tasks: dict[tuple[str, str, str], TaskRow] = field(default_factory=dict)
     amounts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    known: frozenset[str] = frozenset()
 
 
 # What a line is
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     product: str
     meter: str
     amount: int
     unpriced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What a charge's settlement says, whichever event it is."""
 
     tenant: str
@@ -163,42 +162,38 @@ class Settled:
 def _settle(state: State, charge: Settled) -> None:
     revenue = _earned(state, charge.allocations)
     overage, overage_revenue, overage_currency = _overage(charge)
-    revenue[overage_currency] += overage_revenue
-    cost: Counter[str] = Counter()
+    if overage_revenue:
+        revenue[overage_currency] = revenue.get(overage_currency, 0) + overage_revenue
     paid = charge.reported.paid_to_vendor
-    if paid is not None:
-        cost[paid.currency] += paid.units
+    cost = {} if paid is None else {paid.currency: paid.units}
     amounts = [line.amount for line in charge.lines]
     rows = state.lines.setdefault(charge.charge_id, [])
-    currencies = sorted(each for each in revenue.keys() | cost.keys() if each != NONE)
-    for name in currencies or [_currency_of(charge.asset)]:
-        shares = zip(
-            charge.lines,
-            split(revenue[name], amounts),
-            split(cost[name], amounts),
-            strict=True,
-        )
-        rows += [
-            LineRow(
-                charge.tenant, charge.charge_id, number, name, charge.customer_id,
-                charge.reported.subject or NONE, line.product, line.meter, _vendor(charge),
-                charge.reported.occurred_at, charge.asset, line.amount, earned, spent,
-                overage if number == 0 else 0, 0,
-                overage_revenue if number == 0 and name == overage_currency else 0,
-                counted=True, unpriced=line.unpriced,
-            )
-            for number, (line, earned, spent) in enumerate(shares)
-        ]  # fmt: skip
-    _count(state, charge, sum(amounts))
+    subject, vendor = charge.reported.subject, _vendor(charge)
+    for name in sorted(revenue.keys() | cost.keys()) or (_currency_of(charge.asset),):
+        earned, spent = split(revenue.get(name, 0), amounts), split(cost.get(name, 0), amounts)
+        for number, line in enumerate(charge.lines):
+            first = number == 0
+            rows.append(
+                LineRow(
+                    charge.tenant, charge.charge_id, number, name, charge.customer_id,
+                    subject or NONE, line.product, line.meter, vendor,
+                    charge.reported.occurred_at, charge.asset, line.amount, earned[number],
+                    spent[number], overage if first else 0, 0,
+                    overage_revenue if first and name == overage_currency else 0,
+                    counted=True, unpriced=line.unpriced,
+                )
+            )  # fmt: skip
+    if subject is not None:
+        _count(state, charge, subject, sum(amounts))
 
 
-def _earned(state: State, parts: Iterable[Part]) -> Counter[str]:
+def _earned(state: State, parts: Iterable[Part]) -> dict[str, int]:
     """Burn units of grants; return the revenue that they make, by currency."""
-    revenue: Counter[str] = Counter()
+    revenue: dict[str, int] = {}
     for grant_id, units in parts:
         basis = state.bases.get(grant_id)
         if basis is not None:
-            revenue[basis.currency] += basis.move(units)
+            revenue[basis.currency] = revenue.get(basis.currency, 0) + basis.move(units)
     return revenue
 
 
@@ -224,8 +219,10 @@ def _vendor(charge: Settled) -> str:
 
 def split(total: int, amounts: Sequence[int]) -> list[int]:
     """Share a total by amounts, by cumulative rounding; all to the first if they come to 0."""
+    if len(amounts) == 1:
+        return [total]
     whole = sum(amounts)
-    if not whole or len(amounts) == 1:
+    if not whole:
         return [total] + [0] * (len(amounts) - 1)
     sign = 1 if whole > 0 else -1
     shares: list[int] = []
@@ -237,10 +234,7 @@ def split(total: int, amounts: Sequence[int]) -> list[int]:
     return shares
 
 
-def _count(state: State, charge: Settled, amount: int) -> None:
-    subject = charge.reported.subject
-    if subject is None:
-        return
+def _count(state: State, charge: Settled, subject: str, amount: int) -> None:
     key = (charge.tenant, charge.customer_id, subject)
     at = charge.reported.occurred_at
     task = state.tasks.get(key)
@@ -320,7 +314,8 @@ def _capture(state: State, position: int, tenant: str, event: ChargeCaptured) ->
 
 def _refund(state: State, _: int, tenant: str, event: ChargeRefunded | ChargeCorrected) -> None:
     rows = [row for row in state.lines[event.originator_id] if row.counted]
-    revenue = _earned(state, [(grant_id, -units) for grant_id, units in event.from_allocations])
+    given_back = [(grant_id, -units) for grant_id, units in event.from_allocations]
+    revenue = Counter(_earned(state, given_back))
     for row in rows:
         if row.overage and event.overage_units:
             before, after = row.overage_refunded, row.overage_refunded + event.overage_units
@@ -374,6 +369,7 @@ class Margins(ReadModel[State]):
         for rows in state.lines.values():
             rows.sort(key=lambda row: (row.line, row.currency))
         grants = {(tenant, grant_id) for _, tenant, event in batch for grant_id in _burned(event)}
+        state.known = frozenset(state.lines)
         state.bases = {row.grant_id: row for row in BASES.load(connection, self.location, grants)}
         tasks = set(_tasks(batch, state.lines))
         state.tasks = {
@@ -393,8 +389,10 @@ class Margins(ReadModel[State]):
         at = self.location
         BASES.upsert(connection, at, [state.bases[key] for key in sorted(state.bases)])
         # In the order of the key, so that neighbours in the index are written together.
-        lines = (state.lines[charge_id] for charge_id in sorted(state.lines))
-        LINES.upsert(connection, at, [row for rows in lines for row in rows])
+        added = sorted(state.lines.keys() - state.known)
+        LINES.insert(connection, at, [row for each in added for row in state.lines[each]])
+        known = sorted(state.known)
+        LINES.upsert(connection, at, [row for each in known for row in state.lines[each]])
         TASKS.upsert(connection, at, [state.tasks[key] for key in sorted(state.tasks)])
         amounts = [TaskAmountRow(*key, state.amounts[key]) for key in sorted(state.amounts)]
         TASK_AMOUNTS.upsert(connection, at, amounts)

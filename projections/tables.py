@@ -1,21 +1,20 @@
 """Tables of read models: rows in, rows out, a whole batch in one statement.
 
-A row is a dataclass whose fields are the table's columns, in order. A column goes over as
-the text of a PostgreSQL array: for ids, numbers and times that is a plain join, several
-times faster than adapting value by value.
+A row is a dataclass whose fields are the table's columns, in order. They go over as one array
+a column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from string import Formatter
 from typing import Any, Generic, TypeVar
 
-import msgspec
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
+from projections.columns import KINDS, Column, Kind
 from projections.database import Connection
 
 Row = TypeVar("Row")
@@ -38,50 +37,6 @@ class Location:
         return SQL(text).format(**tables, **parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of column. `sql`: its type; `text`: a value as an array's element; `read`: a
-    value as the row keeps it, from what is selected, its text if `as_text`. `cast`: what an
-    element becomes on its way in, where an array cannot hold it (an array of arrays).
-    """
-
-    sql: str
-    text: Callable[[Any], str]
-    read: Callable[[Any], Any] | None = None
-    as_text: bool = False
-    cast: str | None = None
-
-
-_json = msgspec.json.Encoder(decimal_format="number").encode
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-KINDS: dict[str, Kind] = {
-    "uuid": Kind("uuid", str, as_text=True),
-    "text": Kind("text", _quoted),
-    "integer": Kind("integer", str),
-    "bigint": Kind("bigint", str),
-    "boolean": Kind("boolean", str),
-    "time": Kind("timestamptz", lambda at: f'"{at.isoformat()}"'),
-    "units": Kind("numeric", str, read=int, as_text=True),
-    "decimal": Kind("numeric", str, as_text=True),
-    "date": Kind("date", str),
-    "texts": Kind("text", lambda words: f'"{{{",".join(words)}}}"', cast="text[]"),
-    "unitses": Kind(
-        "text",
-        lambda each: f'"{{{",".join(map(str, each))}}}"',
-        read=lambda text: [int(units) for units in text[1:-1].split(",")],
-        as_text=True,
-        cast="numeric[]",
-    ),
-    "json": Kind("jsonb", lambda value: _quoted(_json(value).decode())),
-}
-
-
 class Table(Generic[Row]):
     """A table of `row_class`, whose first `key` columns are its primary key.
 
@@ -96,10 +51,9 @@ class Table(Generic[Row]):
         self.kinds = tuple(KINDS[kind] for kind in kinds.split())
         assert len(self.kinds) == len(self.columns), name
         self._values = attrgetter(*self.columns)
-        self._values_in = SQL(", ").join(
-            SQL("{}" if kind.cast is None else f"{{}}::{kind.cast}").format(Identifier(name))
-            for name, kind in zip(self.columns, self.kinds, strict=True)
-        )
+        self._reads = [
+            (place, kind.read) for place, kind in enumerate(self.kinds) if kind.read is not None
+        ]
         self._changes = SQL(" ON CONFLICT ({key}) DO UPDATE SET {changes}").format(
             key=_listed(self.key),
             changes=SQL(", ").join(
@@ -121,15 +75,29 @@ class Table(Generic[Row]):
         ).format(
             columns=self.selected(),
             table=location.table(self.name),
-            arrays=self._arrays(len(names)),
+            arrays=SQL(", ").join(
+                SQL("%s::{}[]").format(SQL(kind.sql)) for kind in self.kinds[: len(names)]
+            ),
             names=_listed(names),
         )
-        rows = connection.execute(query, self._literals(zip(*wanted, strict=True)))
-        return [self.row_of(row) for row in rows]
+        arrays = [
+            kind.array(column)
+            for kind, column in zip(self.kinds, zip(*wanted, strict=True), strict=False)
+        ]
+        return [self.row_of(row) for row in connection.execute(query, arrays)]
 
     def insert(self, connection: Connection, location: Location, rows: Sequence[Row]) -> None:
         """Add rows that are not there yet."""
         self._write(connection, location, rows, SQL(""))
+
+    def insert_with(
+        self, connection: Connection, location: Location, rows: Sequence[Row], then: Composable
+    ) -> None:
+        """Add rows that are not there yet, and run a statement in which they are `added`."""
+        if rows:
+            statement, arrays = self._inserting(location, rows)
+            added = SQL("WITH added AS ({insert} RETURNING *) {then}")
+            connection.execute(added.format(insert=statement, then=then), arrays)
 
     def upsert(self, connection: Connection, location: Location, rows: Sequence[Row]) -> None:
         """Write rows as they are now, whether they were there or not."""
@@ -156,61 +124,56 @@ class Table(Generic[Row]):
         )
 
     def row_of(self, values: Sequence[Any]) -> Row:
-        return self.row_class(
-            *[
-                value if kind.read is None or value is None else kind.read(value)
-                for value, kind in zip(values, self.kinds, strict=True)
-            ]
-        )
+        row = list(values)
+        for place, read in self._reads:
+            if row[place] is not None:
+                row[place] = read(row[place])
+        return self.row_class(*row)
 
     def _write(
         self, connection: Connection, location: Location, rows: Sequence[Row], conflict: Composable
     ) -> None:
         if rows:
-            statement = SQL(
-                "INSERT INTO {table} AS t ({columns})"
-                " SELECT {values} FROM unnest({arrays}) AS u ({columns}){conflict}"
-            ).format(
-                values=self._values_in,
-                table=location.table(self.name),
-                columns=_listed(self.columns),
-                arrays=self._arrays(len(self.columns)),
-                conflict=conflict,
-            )
-            connection.execute(
-                statement, self._literals(zip(*map(self._values, rows), strict=True))
-            )
+            statement, arrays = self._inserting(location, rows)
+            connection.execute(statement + conflict, arrays)
 
-    def _arrays(self, length: int) -> Composed:
-        return SQL(", ").join(
-            SQL("{}::{}[]").format(SQL("%s"), SQL(kind.sql)) for kind in self.kinds[:length]
+    def _inserting(self, location: Location, rows: Sequence[Row]) -> tuple[Composed, list[Column]]:
+        """Return the statement that inserts rows, to be completed, and its parameters."""
+        values, arrays = _selected(self.columns, self.kinds, [*map(self._values, rows)])
+        statement = SQL("INSERT INTO {table} AS t ({columns}) {values}").format(
+            table=location.table(self.name), columns=_listed(self.columns), values=values
         )
+        return statement, arrays
 
-    def _literals(self, columns: Iterable[Sequence[Any]]) -> list[str]:
-        return [
-            _array_literal(column, kind.text)
-            for column, kind in zip(columns, self.kinds, strict=False)
-        ]
+
+def _selected(
+    names: Sequence[str], kinds: Sequence[Kind], rows: Sequence[Sequence[Any]]
+) -> tuple[Composed, list[Column]]:
+    """Return the statement that selects these rows, and its parameters.
+
+    A column that is the same in all rows goes over once.
+    """
+    values: list[Composable] = []
+    once: list[Column] = []
+    varying: list[tuple[Identifier, SQL, Column]] = []
+    for name, kind, column in zip(
+        map(Identifier, names), kinds, zip(*rows, strict=True), strict=True
+    ):
+        value: Composable = name
+        first = column[0]
+        if len(rows) > 1 and kind.compared and column.count(first) == len(rows):
+            value = SQL("(%s::{}[])[1]").format(SQL(kind.sql))
+            once.append(kind.array((first,)))
+        else:
+            varying.append((name, SQL(kind.sql), kind.array(column)))
+        values.append(value if kind.cast is None else SQL("{}::{}").format(value, SQL(kind.cast)))
+    statement = SQL("SELECT {values} FROM unnest({arrays}) AS u ({names})").format(
+        values=SQL(", ").join(values),
+        arrays=SQL(", ").join(SQL("%s::{}[]").format(sql) for _, sql, _ in varying),
+        names=SQL(", ").join(name for name, _, _ in varying),
+    )
+    return statement, once + [array for _, _, array in varying]
 
 
 def _listed(names: Iterable[str]) -> Composed:
     return SQL(", ").join(map(Identifier, names))
-
-
-def _array_literal(column: Sequence[Any], text: Callable[[Any], str]) -> str:
-    if text is str and None not in column:
-        return "".join(["{", ",".join(map(str, column)), "}"])
-    return "".join(["{", ",".join(_texts(column, text)), "}"])
-
-
-def _texts(column: Sequence[Any], text: Callable[[Any], str]) -> list[str]:
-    """Return the texts of a column's values, each made once: most columns repeat few."""
-    try:
-        text_of = {value: text(value) for value in set(column) - _NONE}
-    except TypeError:  # lists and JSON are compared by no hash
-        return ["NULL" if each is None else text(each) for each in column]
-    text_of[None] = "NULL"
-    return [text_of[value] for value in column]
-
-
-_NONE = {None}

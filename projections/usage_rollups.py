@@ -103,14 +103,20 @@ def take_out(connection: Connection, location: Location, charges: Sequence[Charg
     """Take out what these rows of `charges` are, before they change; return whose sums."""
     if not charges:
         return []
-    query = location.query(_ADD + _RETURNED, sign=SQL("-1"))
+    query = location.query(_ADD + _RETURNED, sign=SQL("-1"), source=location.query(_OF_KEYS))
     return connection.execute(query, _columns(charges)).fetchall()
+
+
+def put_in_added(location: Location) -> Composed:
+    """Return the statement that puts in what the rows of `added`, new charges, are."""
+    return location.query(_ADD, sign=SQL("1"), source=SQL("added"))
 
 
 def put_in(connection: Connection, location: Location, charges: Sequence[ChargeKey]) -> None:
     """Put in what these rows of `charges` are."""
     if charges:
-        connection.execute(location.query(_ADD, sign=SQL("1")), _columns(charges))
+        query = location.query(_ADD, sign=SQL("1"), source=location.query(_OF_KEYS))
+        connection.execute(query, _columns(charges))
 
 
 def forget_empty(connection: Connection, location: Location, keys: Sequence[Key]) -> None:
@@ -132,9 +138,7 @@ _ADD = """
            {sign} * count(*), trim_scale({sign} * coalesce(sum(quantity), 0)), {sign} * sum(amount)
     FROM (
         SELECT c.*, p.property, c.properties ->> nullif(p.property, '') AS value
-        FROM unnest(%s::uuid[], %s::uuid[]) AS k (tenant, charge_id)
-        JOIN {charges} c USING (tenant, charge_id)
-        JOIN {usage_rollup_properties} p USING (tenant)
+        FROM {source} c JOIN {usage_rollup_properties} p USING (tenant)
         WHERE c.status NOT IN ('AUTHORIZED', 'RELEASED')
     ) AS charges
     GROUP BY tenant, property, 3, customer_id, meter, 6, asset, status, value
@@ -143,6 +147,9 @@ _ADD = """
     DO UPDATE SET charges = t.charges + EXCLUDED.charges,
         quantity = trim_scale(t.quantity + EXCLUDED.quantity), amount = t.amount + EXCLUDED.amount
 """
+_OF_KEYS = """
+        (SELECT charges.* FROM unnest(%s::uuid[], %s::uuid[]) AS k (tenant, charge_id)
+         JOIN {charges} charges USING (tenant, charge_id))"""
 _RETURNED = """
     RETURNING tenant::text, property, starts_at, customer_id::text, meter, subject, asset, status,
               value_id::text
