@@ -42,5 +42,5 @@ def _of_event(
     if wallet is None or all(meter.aggregation != Aggregation.UNIQUE for meter in meters):
         return ()
     lists = batch.price_lists(tenant_id)
-    terms = terms_at(wallet.pricing, lists.catalog, wallet.timezone, usage.occurred_at)
+    terms = terms_at(wallet.pricing, lists.catalog, wallet.months, usage.occurred_at)
     return [(wallet_id, sight.key, sight.value) for sight in sights(usage, terms, lists)]

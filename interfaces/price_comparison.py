@@ -9,7 +9,6 @@ from functools import partial
 from itertools import groupby
 
 from application.reading import Reader
-from domain import identity
 from domain.catalog.catalog import Catalog
 from domain.rating.comparison import Compared, Comparison, event_types_of
 from domain.rating.price_list import PriceLists
@@ -88,13 +87,15 @@ class PriceComparisons:
         stretch: Stretch,
         customers: Sequence[str],
     ) -> Iterator[tuple[str, Compared]]:
-        wallet_ids = {customer: identity.wallet_id(tenant_id, customer) for customer in customers}
-        wallets = self._reader.wallets(tenant_id, list(wallet_ids.values()))
+        priced = self._usage.priced_customers(tenant_id, customers, trial.product)
         recorded = self._usage.usage(tenant_id, stretch, customers)
         for customer, used in groupby(recorded, key=lambda each: each.customer_id):
-            wallet = wallets[wallet_ids[customer]]
-            comparison = Comparison(lists, partial(trial.terms, wallet.pricing, wallet.timezone))
+            by = priced[customer]
+            comparison = Comparison(lists, partial(trial.terms, by.subscriptions, by.months))
             for each in used:
+                if each.withdrawn:
+                    comparison.add_charged(each.asset, each.charged_units)
+                    continue
                 usage = Usage(each.event_type, each.quantity, each.properties, each.occurred_at)
                 comparison.add(usage, each.asset, each.charged_units)
             yield customer, comparison.result

@@ -13,12 +13,20 @@ from typing import Any
 
 import msgspec
 from psycopg.rows import tuple_row
+from psycopg.sql import SQL
 
 from domain.identity import LEDGER_PREFIX
+from domain.rating.months import Months
+from domain.subscriptions.enrolment import Enrolment
 from projections.tenant_rows import TenantRows
 
-# Of these statuses something was used; what was withdrawn never happened.
+# Of these statuses something was used. What was withdrawn never happened, but may have been
+# paid for in part: what the rest costs less by it was given back, no more.
 USED = ("SETTLED", "OBSERVED", "PARTIALLY_REFUNDED", "REFUNDED")
+_COUNTED = SQL(
+    "(status = ANY(%(used)s) OR status = 'WITHDRAWN' AND amount <> refunded)"
+    " AND NOT starts_with(source, %(own)s)"
+)
 _AT_A_TIME = 5_000
 
 _properties = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
@@ -36,7 +44,7 @@ class Stretch:
 
 @dataclass(slots=True)
 class RecordedUsage:
-    """charged_units: net of what was given back, of `asset`."""
+    """charged_units: net of what was given back, of `asset`. withdrawn: nothing was used."""
 
     customer_id: str
     event_type: str
@@ -45,6 +53,17 @@ class RecordedUsage:
     occurred_at: datetime
     asset: str
     charged_units: int
+    withdrawn: bool
+
+
+@dataclass(slots=True)
+class PricedCustomer:
+    """By what a customer's usage is priced: its subscriptions of one product, the oldest first,
+    else calendar months.
+    """
+
+    months: Months
+    subscriptions: list[Enrolment]
 
 
 class UsageQueries(TenantRows):
@@ -57,14 +76,44 @@ class UsageQueries(TenantRows):
         query = self._location.query(
             "SELECT DISTINCT customer_id::text FROM {charges}"
             " WHERE tenant = %(tenant)s AND occurred_at >= %(since)s AND occurred_at < %(until)s"
-            " AND meter = ANY(%(meters)s) AND status = ANY(%(used)s)"
-            " AND NOT starts_with(source, %(own)s)"
+            " AND meter = ANY(%(meters)s) AND {counted}"
             " AND (%(after)s::uuid IS NULL OR customer_id >= %(after)s::uuid)"
-            " ORDER BY 1 LIMIT %(limit)s"
+            " ORDER BY 1 LIMIT %(limit)s",
+            counted=_COUNTED,
         )
         with self._transaction(tenant_id) as connection:
             asked = {**_asked(tenant_id, stretch), "after": after, "limit": limit}
             return [customer for (customer,) in connection.execute(query, asked).fetchall()]
+
+    def priced_customers(
+        self, tenant_id: str, customers: Sequence[str], product: str
+    ) -> dict[str, PricedCustomer]:
+        """Return by what usage of these customers was priced whenever it occurred."""
+        asked = {
+            "tenant": tenant_id,
+            "customers": list(customers),
+            "priced": msgspec.json.encode(
+                {"spans": [{"terms": {"product_key": product}}]}
+            ).decode(),
+        }
+        months = self._location.query(
+            "SELECT customer_id::text, months FROM {customers}"
+            " WHERE tenant = %(tenant)s AND customer_id = ANY(%(customers)s::uuid[])"
+        )
+        subscriptions = self._location.query(
+            "SELECT customer_id::text, enrolment FROM {customers} c"
+            " JOIN {subscriptions} s USING (tenant, wallet_id)"
+            " WHERE tenant = %(tenant)s AND customer_id = ANY(%(customers)s::uuid[])"
+            " AND enrolment @> %(priced)s::jsonb ORDER BY s.position"
+        )
+        with self._transaction(tenant_id) as connection:
+            found = {
+                customer: PricedCustomer(msgspec.convert(said, Months), [])
+                for customer, said in connection.execute(months, asked)
+            }
+            for customer, enrolment in connection.execute(subscriptions, asked):
+                found[customer].subscriptions.append(msgspec.convert(enrolment, Enrolment))
+        return found
 
     def usage(
         self, tenant_id: str, stretch: Stretch, customers: Sequence[str]
@@ -72,12 +121,12 @@ class UsageQueries(TenantRows):
         """Yield what these customers used, by customer, in the order in which it settled."""
         query = self._location.query(
             "SELECT customer_id::text, meter, quantity::text, properties::text, occurred_at, asset,"
-            " (amount - refunded)::text FROM {charges}"
+            " (amount - refunded)::text, status = 'WITHDRAWN' FROM {charges}"
             " WHERE tenant = %(tenant)s AND customer_id = ANY(%(customers)s::uuid[])"
             " AND occurred_at >= %(since)s AND occurred_at < %(until)s"
-            " AND meter = ANY(%(meters)s) AND status = ANY(%(used)s)"
-            " AND NOT starts_with(source, %(own)s)"
-            " ORDER BY customer_id, position"
+            " AND meter = ANY(%(meters)s) AND {counted}"
+            " ORDER BY customer_id, position",
+            counted=_COUNTED,
         )
         with (
             self._transaction(tenant_id) as connection,
@@ -85,15 +134,16 @@ class UsageQueries(TenantRows):
         ):
             cursor.itersize = _AT_A_TIME
             cursor.execute(query, {**_asked(tenant_id, stretch), "customers": list(customers)})
-            for customer, meter, quantity, properties, occurred_at, asset, charged in cursor:
+            for customer, meter, quantity, properties, at, asset, charged, withdrawn in cursor:
                 yield RecordedUsage(
                     customer,
                     meter,
                     quantity,
                     _properties(properties) if properties is not None else _NOTHING,
-                    occurred_at.astimezone(UTC),
+                    at.astimezone(UTC),
                     asset,
                     int(charged),
+                    withdrawn,
                 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
+from domain.rating.months import Months
 from domain.wallet.account import AccountState
 from domain.wallet.burndown import OpenGrant
 from domain.wallet.events import WalletMode
@@ -66,6 +67,7 @@ def wallet_of(
         tuple(_account_state(account, open_grants) for account in accounts),
         tuple(_open_hold(HOLDS.row_of(hold)) for hold in holds),
         "UTC",
+        Months("UTC"),
         enrolments=enrolments,
         allotments=allotments,
     )

@@ -66,8 +66,8 @@ def pricing_of(work: Work, wallet: Wallet, at: datetime) -> tuple[list[PricingTe
     lists = work.batch.price_lists(work.tenant_id)
     trial = work.batch.trial
     if trial is not None:
-        return [trial.terms(wallet.pricing, wallet.timezone, at)], lists
-    return terms_at(wallet.pricing, lists.catalog, wallet.timezone, at), lists
+        return [trial.terms(wallet.pricing, wallet.months, at)], lists
+    return terms_at(wallet.pricing, lists.catalog, wallet.months, at), lists
 
 
 def rate_event(work: Work, wallet: Wallet, usage: Usage) -> tuple[Asset, Rated]:

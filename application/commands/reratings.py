@@ -137,7 +137,7 @@ def _rated(
     if charge.status == "WITHDRAWN":
         return _Anew(charge, (), asked)
     usage = usage_of_charge(charge)
-    terms = terms_at(wallet.pricing, lists.catalog, wallet.timezone, usage.occurred_at)
+    terms = terms_at(wallet.pricing, lists.catalog, wallet.months, usage.occurred_at)
     first = next(line for line in charge.current_lines if line.product == command.product)
     own: PricingTerms = own_terms(first, terms)
     if asked:

@@ -82,7 +82,7 @@ class _Cycle:
         self._usage = usage_of_charge(charge)
         self._lists: PriceLists = work.batch.price_lists(work.tenant_id)
         self._terms = terms_at(
-            wallet.pricing, self._lists.catalog, wallet.timezone, reported.occurred_at
+            wallet.pricing, self._lists.catalog, wallet.months, reported.occurred_at
         )
 
     def charges(self) -> Sequence[UsageCharge]:

@@ -60,10 +60,14 @@ class Comparison:
         self._standing = _FromZero()
         self.result = Compared()
 
+    def add_charged(self, asset: str, units: int) -> None:
+        """Count what was charged, and stayed, for what was withdrawn."""
+        self.result.charged[asset] += units
+
     def add(self, usage: Usage, asset: str, charged_units: int) -> None:
         """Compare a charge; in the order in which they were settled."""
         result, standing = self.result, self._standing
-        result.charged[asset] += charged_units
+        self.add_charged(asset, charged_units)
         result.events[asset] += 1
         try:
             rated = rate(usage, (self._terms_at(usage.occurred_at),), self._lists, standing)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Protocol
 
 from domain.catalog.catalog import Catalog
 from domain.catalog.price import Price
 from domain.rating.cost import NO_DISCOUNT
-from domain.subscriptions.cycles import Cycle, calendar_month
-from domain.subscriptions.zones import zone_named
+from domain.rating.months import Months
+from domain.subscriptions.cycles import Cycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class PricingSubscription(Protocol):
 def terms_at(
     subscriptions: Iterable[PricingSubscription],
     catalog: Catalog,
-    timezone: str,
+    months: Months,
     occurred_at: datetime,
 ) -> list[PricingTerms]:
     """Return by what a customer's usage of that time is priced, what comes first first:
@@ -53,22 +52,5 @@ def terms_at(
     found = [terms for each in subscriptions if (terms := each.pricing_at(occurred_at)) is not None]
     default = catalog.default_product(occurred_at)
     if default is not None:
-        found.append(PricingTerms(default.key, None, month_at(timezone, occurred_at)))
+        found.append(PricingTerms(default.key, None, months.at(occurred_at)))
     return found
-
-
-def month_at(timezone: str, instant: datetime) -> Cycle:
-    """Return the calendar month of a zone that an instant lies in."""
-    for month in _months_of_day(timezone, instant.year, instant.month, instant.day):
-        if instant in month:
-            return month
-    raise AssertionError("months tile")
-
-
-@lru_cache(maxsize=10_000)
-def _months_of_day(timezone: str, year: int, month: int, day: int) -> tuple[Cycle, ...]:
-    """Return the months that a day of UTC has a part of: one, or two."""
-    zone = zone_named(timezone)
-    begins = datetime(year, month, day, tzinfo=UTC)
-    first = calendar_month(zone, begins)
-    return (first, calendar_month(zone, first.ends_at))

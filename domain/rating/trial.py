@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain.rating.pricing import PricingSubscription, PricingTerms, month_at
+from domain.rating.months import Months
+from domain.rating.pricing import PricingSubscription, PricingTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Trial:
     version: int | None
 
     def terms(
-        self, subscriptions: Iterable[PricingSubscription], timezone: str, at: datetime
+        self, subscriptions: Iterable[PricingSubscription], months: Months, at: datetime
     ) -> PricingTerms:
         """Return by what a customer's usage of that time would be priced: as by its
         subscription of the product, if it has one, else by calendar months.
@@ -26,4 +27,4 @@ class Trial:
             terms = each.pricing_at(at)
             if terms is not None and terms.product == self.product:
                 return replace(terms, version=self.version)
-        return PricingTerms(self.product, self.version, month_at(timezone, at))
+        return PricingTerms(self.product, self.version, months.at(at))

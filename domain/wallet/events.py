@@ -48,13 +48,14 @@ class WalletOpened(WalletEvent):
 
 @dataclass(frozen=True)
 class TimezoneSet(WalletEvent):
-    """The customer's zone; cycles that run keep the bounds they have."""
+    """The customer's zone; cycles that run keep the bounds they have: months do, too."""
 
     TOPIC: ClassVar[str] = "wallet.timezone_set"
     timezone: str
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.timezone = self.timezone
+        aggregate.months = aggregate.months.moved(self.timezone, self.timestamp)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from domain.grants.events import (
 )
 from domain.identity import derived_id
 from domain.money.asset import Asset
+from domain.rating.months import Months
 from domain.rating.pricing import PricingSubscription
 from domain.refusals import InsufficientFunds, InvalidState
 from domain.subscriptions.allotments import Allotment
@@ -130,6 +131,7 @@ class WalletState:
     accounts: tuple[AccountState, ...]
     holds: tuple[OpenHold, ...]
     timezone: str
+    months: Months
     budgets: BudgetsState = NO_BUDGETS
     enrolments: tuple[Enrolment, ...] = ()
     allotments: tuple[Allotment, ...] = ()
@@ -171,6 +173,7 @@ class Wallet(Aggregate):
     customer_id: str
     mode: WalletMode
     timezone: str
+    months: Months
     frozen: bool
     accounts: dict[str, Account]
     holds: dict[str, OpenHold]
@@ -190,6 +193,7 @@ class Wallet(Aggregate):
         self.customer_id = customer_id
         self.mode = mode
         self.timezone = timezone
+        self.months = Months(timezone)
         self.frozen = False
         self.accounts = {}
         self.holds = {}
@@ -1382,6 +1386,7 @@ class Wallet(Aggregate):
             tuple(accounts),
             tuple(self.holds.values()),
             self.timezone,
+            self.months,
             self.budgets.state(),
             tuple(self.enrolments.values()),
             self.allotments,
@@ -1395,6 +1400,7 @@ class Wallet(Aggregate):
         wallet = cls.__new__(cls)
         wallet.__base_init__(wallet_id, version, at)
         wallet.open(state.customer_id, state.mode, state.timezone)
+        wallet.months = state.months
         wallet.frozen = state.frozen
         wallet.budgets = Budgets.restored(state.budgets)
         wallet.totals = Totals.restored(state.totals)

@@ -28,7 +28,7 @@ from interfaces.graphql.times import instant_of
 from interfaces.price_comparison import ComparedPrice, Place
 
 MOST_EVENTS = 1_000
-MODELS = ("charges", "margins")
+MODELS = ("charges", "customers", "margins", "subscriptions")
 
 
 @strawberry.type(description="What one customer's usage was charged, and would have been.")

@@ -15,6 +15,7 @@ from domain.catalog.catalog import Catalog
 from domain.catalog.meter import Aggregation
 from domain.money.decimals import decimal_of
 from domain.rating.comparison import Comparison, event_types_of
+from domain.rating.months import Months
 from domain.rating.price_list import PriceLists
 from domain.rating.rate import Usage
 from domain.rating.trial import Trial
@@ -166,7 +167,7 @@ def compared(books: Books, version: int, *used: tuple[str, str, dict[str, Any], 
     catalog = Catalog.fold(books.log.stream(identity.catalog_id(books.tenant_id)))
     assert catalog is not None
     trial = Trial("api", version)
-    comparison = Comparison(PriceLists(catalog), lambda at: trial.terms((), "UTC", at))
+    comparison = Comparison(PriceLists(catalog), lambda at: trial.terms((), Months("UTC"), at))
     for event_type, quantity, properties, usd in used:
         usage = Usage(event_type, quantity, properties, START)
         comparison.add(usage, "USD", int(usd) * 10**9)

@@ -30,6 +30,7 @@ from application.commands.requests import (
     SetOverageLimit,
     SetWalletMode,
     UnfreezeWallet,
+    UpdateCustomer,
     VoidGrant,
 )
 from application.commands.spend_requests import SetBudget, SetBudgetTemplate
@@ -232,6 +233,7 @@ def settings(shop: Shop) -> None:
     shop.charge(customer, "1", delivered=True)
     shop.do(UnfreezeWallet(customer))
     shop.do(FreezeWallet(customer, "still suspicious"))
+    shop.do(UpdateCustomer(customer, "Asia/Tokyo", {"name": "Acme"}))
     shop.do(TellStop("margins", 7, "charge.settled", "KeyError in projections/margins.py:1 _fold"))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.scenarios.server import REFUSED, Client
-from tests.scenarios.test_rating_over_http import DRAFT, meter, publish, shop, use
+from tests.scenarios.test_rating_over_http import DRAFT, WITHDRAW, meter, publish, shop, use
+from tests.scenarios.test_subscriptions_over_http import SUBSCRIBE
 
 __all__ = ["shop"]
 pytestmark = pytest.mark.storage
@@ -35,6 +36,11 @@ query ($from: DateTime!, $to: DateTime!, $version: Int! = 2, $first: Int, $after
     }
     pageInfo { hasNextPage endCursor }
   }
+}
+"""
+MOVE = """
+mutation ($id: ID!, $timezone: String!) {
+  answer: updateCustomer(id: $id, timezone: $timezone) { __typename }
 }
 """
 JANUARY = {"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}
@@ -111,6 +117,32 @@ def test_a_version_is_compared_on_what_was_used(shop: Client) -> None:
     rest = shop.ask(COMPARE, **JANUARY, first=1, after=first["pageInfo"]["endCursor"])
     assert first["nodes"] + rest["comparePricing"]["nodes"] == compared["nodes"]
     assert not rest["comparePricing"]["pageInfo"]["hasNextPage"]
+
+
+def test_a_version_beside_itself_makes_no_difference(shop: Client) -> None:
+    # given: one event withdrawn of three, another customer subscribed, whose zone has changed
+    meter(shop, "tokens")
+    tiers = [{"upTo": "10", "unitPrice": "2"}, {"unitPrice": "1"}]
+    publish(shop, {"key": "tokens", "meter": "tokens", "model": "GRADUATED", "tiers": tiers})
+    draft(shop, unit("1"))
+    first = use(shop, "e1", "tokens", "8")
+    use(shop, "e2", "tokens", "8")
+    use(shop, "e3", "tokens", "3", occurredAt="2025-12-31T22:30:00Z")
+    shop.answer(WITHDRAW, id=first["id"])
+    shop.customer("beta")
+    shop.grant("b", "100", asset="USD", customerId="ext:beta", source="PROMOTIONAL")
+    beta = {"customerId": "ext:beta", "productKey": "api", "discount": "0.5"}
+    shop.answer(SUBSCRIBE, input={"idempotencyKey": "s1", **beta})
+    shop.answer(MOVE, id="ext:beta", timezone="America/New_York")
+    use(shop, "b1", "tokens", "12", customerId="ext:beta")
+    stretch = {"from": "2025-12-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}
+    # when
+    same = shop.ask(COMPARE, **stretch, version=1)["comparePricing"]["nodes"]
+    other = shop.ask(COMPARE, **stretch, version=2)["comparePricing"]["nodes"]
+    # then
+    figures = {(row["charged"], row["wouldCharge"], row["charges"]) for row in same}
+    assert figures == {("22", "22", 2), ("11", "11", 1)}
+    assert {(row["charged"], row["wouldCharge"]) for row in other} == {("22", "11"), ("11", "6")}
 
 
 @pytest.mark.parametrize(
