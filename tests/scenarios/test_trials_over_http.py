@@ -123,7 +123,8 @@ def test_a_version_beside_itself_makes_no_difference(shop: Client) -> None:
     # given: one event withdrawn of three, another customer subscribed, whose zone has changed
     meter(shop, "tokens")
     tiers = [{"upTo": "10", "unitPrice": "2"}, {"unitPrice": "1"}]
-    publish(shop, {"key": "tokens", "meter": "tokens", "model": "GRADUATED", "tiers": tiers})
+    graduated = {"key": "tokens", "meter": "tokens", "model": "GRADUATED", "tiers": tiers}
+    publish(shop, graduated, at="2025-12-01T00:00:00Z")
     draft(shop, unit("1"))
     first = use(shop, "e1", "tokens", "8")
     use(shop, "e2", "tokens", "8")
