@@ -25,14 +25,12 @@ from application.ledger import Outcome
 from domain import identity
 from domain.money.decimals import decimal_of, units_of
 from domain.refusals import InsufficientFunds
-from domain.usage.charge import UsageCharge
 from interfaces.cli.demo import prices
 from interfaces.cli.demo.catalog import (
     CREDIT,
     CREDIT_NAME,
     CREDIT_PRICE_USD,
     CREDIT_SCALE,
-    SONNET,
 )
 from interfaces.cli.demo.customers import DemoCustomer
 from interfaces.cli.demo.requests import HOLD_SECONDS, RANDOM_BITS, Request, drawn
@@ -71,7 +69,8 @@ class Lumen:
         self.tally = Tally()
         # By a customer's index: whom its settled charges concern.
         self.after_charge: dict[int, Act] = {}
-        self.overcharged: list[tuple[DemoCustomer, str, int]] = []
+        # Of versions of `lumen`, by their numbers: from when they hold.
+        self.effective_at: dict[int, datetime] = {}
         self._requests = 0
         self._payments = 0
 
@@ -182,9 +181,6 @@ class Lumen:
             tally.free += 1
             return
         tally.amounts[charge.asset] += charge.amount_units
-        overcharged = _overcharged(charge)
-        if overcharged:
-            self.overcharged.append((customer, charge.id, overcharged))
         if tally.settled % REFUNDED_EVERY == 60:
             self._refund(customer, at, charge.id, charge.amount_units)
         if customer.balance_units * 5 < customer.pack_units and customer.habit == "AUTO":
@@ -329,14 +325,3 @@ class Lumen:
 
     def midnight_after(self, at: int, days: int) -> datetime:
         return moment(at - at % DAY + days * DAY)
-
-
-def _overcharged(charge: UsageCharge) -> int:
-    """Return what a price that was typed wrong took too much, in units of the asset."""
-    return sum(
-        line.amount_units - line.amount_units // prices.WRONG_TIMES
-        for line in charge.lines
-        if (line.product, line.version) == (prices.LUMEN, prices.WRONG_VERSION)
-        and line.meter.endswith(prices.OUTPUT)
-        and charge.private["properties"]["model"] == SONNET.name
-    )

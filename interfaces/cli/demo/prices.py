@@ -29,8 +29,8 @@ from interfaces.cli.demo.catalog import (
 )
 
 LAUNCH, LUMEN, ENTERPRISE = "launch", "lumen", "enterprise"
-# Of `lumen`: the one that was typed wrong, and by how much.
-WRONG_VERSION, WRONG_TIMES = 3, 10
+# Of `lumen`: the one that was typed wrong, by how much, and the one that puts it right.
+WRONG_VERSION, WRONG_TIMES, RIGHT_VERSION = 3, 10, 4
 MILLION = "1000000"
 INPUT, OUTPUT = "input", "output"
 _PROPERTY = {INPUT: "input_tokens", OUTPUT: "output_tokens"}

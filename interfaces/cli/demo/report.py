@@ -178,7 +178,9 @@ def _corrected_text(figures: Figures) -> str:
     if not tally.corrected:
         return "nothing: the price typed wrong was found before it was used"
     given_back = _sums_text(tally.given_back, figures.balances)
-    return f"{counted(tally.corrected)} charges by a price typed wrong: {given_back} given back"
+    return (
+        f"{counted(tally.corrected)} charges by a price typed wrong, rated anew: {given_back} back"
+    )
 
 
 def _compared_text(compared: Comparison) -> str:

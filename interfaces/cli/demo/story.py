@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
+from application.commands.answers import ProductAnswer, RerateAnswer
 from application.commands.catalog_requests import PublishProductVersion, SetDefaultProduct
 from application.commands.requests import (
     AdjustWallet,
@@ -11,13 +13,14 @@ from application.commands.requests import (
     FreezeWallet,
     IssueGrant,
     Money,
-    RefundCharge,
     RefundGrant,
+    RerateWallet,
     SetOverageLimit,
     SetWalletMode,
     UnfreezeWallet,
     VoidGrant,
 )
+from application.ledger import Outcome
 from domain import identity
 from interfaces.cli.demo import prices, spend_control
 from interfaces.cli.demo.catalog import AGENTS, CREDIT, OPUS, event_type
@@ -70,26 +73,50 @@ def _prices_change(lumen: Lumen) -> None:
 
 def _a_wrong_price_corrected(lumen: Lumen) -> None:
     """A model's answers become dearer, by a digit too much at first. The next morning it is
-    found, and what was taken too much goes back to the grants that paid.
+    found, and what it priced is rated anew.
     """
     at = lumen.span.day(72, 9)
     lumen.send_at(at, prices.lumen(prices.MISTYPED))
-    lumen.send_at(at + MINUTE, PublishProductVersion(prices.LUMEN, prices.WRONG_VERSION))
+    _publish(lumen, at + MINUTE, prices.WRONG_VERSION)
     lumen.send_at(at + DAY, prices.lumen(prices.DEARER))
-    lumen.send_at(at + DAY + MINUTE, PublishProductVersion(prices.LUMEN, 4))
-    lumen.simulation.at(at + DAY + HOUR, partial(_give_back, lumen))
+    _publish(lumen, at + DAY + MINUTE, prices.RIGHT_VERSION)
+    lumen.simulation.at(at + DAY + HOUR, partial(_preview, lumen))
     lumen.tally.price_changes += 1
 
 
-def _give_back(lumen: Lumen, at: int) -> None:
-    for number, (customer, charge_id, units) in enumerate(lumen.overcharged, 1):
-        lumen.tally.corrected += 1
-        lumen.tally.given_back[customer.asset] += units
-        command = RefundCharge(
-            charge_id, "a price was typed wrong", f"corrected-{number}",
-            lumen.amount(customer, units), compensate=True,
-        )  # fmt: skip
-        lumen.send(at, command)
+def _publish(lumen: Lumen, at: int, number: int) -> None:
+    """Publish a version, and keep in mind from when it holds."""
+
+    def published(_at: int, outcome: Outcome) -> None:
+        assert isinstance(outcome.answer, ProductAnswer)
+        effective_at = outcome.answer.product.versions[number - 1].effective_at
+        assert effective_at is not None
+        lumen.effective_at[number] = effective_at
+
+    lumen.simulation.send_at(at, PublishProductVersion(prices.LUMEN, number), published)
+
+
+def _preview(lumen: Lumen, at: int) -> None:
+    """Ask what the right price would change for each customer."""
+    lumen.simulation.flush()
+    for customer in lumen.customers:
+        if lumen.span.start + customer.joins_on * DAY < at:
+            preview = RerateWallet(
+                lumen.wallet_id(customer), prices.LUMEN, prices.RIGHT_VERSION,
+                lumen.effective_at[prices.WRONG_VERSION], lumen.effective_at[prices.RIGHT_VERSION],
+                "a price was typed wrong",
+            )  # fmt: skip
+            lumen.simulation.send(at, preview, partial(_rate_anew, lumen, preview))
+
+
+def _rate_anew(lumen: Lumen, preview: RerateWallet, at: int, outcome: Outcome) -> None:
+    """Do what was previewed, where there is something to do."""
+    answer = outcome.answer
+    assert isinstance(answer, RerateAnswer)
+    if answer.asset is not None and answer.charges:
+        lumen.tally.corrected += answer.charges
+        lumen.tally.given_back[answer.asset] += answer.before_units - answer.after_units
+        lumen.send(at, replace(preview, dry=False))
 
 
 def _an_overage_limit(lumen: Lumen) -> None:

@@ -17,7 +17,7 @@ from domain.refusals import (
 @dataclass(slots=True)
 class Tally:
     """refused: by code and what it was about. corrected: charges that a price typed wrong had
-    made too high; given_back: of those. Amounts are units, by asset.
+    priced, rated anew; given_back: of those. Amounts are units, by asset.
     """
 
     settled: int = 0

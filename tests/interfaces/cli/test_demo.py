@@ -23,9 +23,9 @@ REPORT = """\
   seed       7
   customers  40
   charges    1 992: 1 934 settled, 58 observed; 122 of a free model, 5 reported as delivered
-  charged    3 848.05509 CREDIT and 4.630919 USD
+  charged    3 841.59129 CREDIT and 4.630919 USD
   prices     3 products; 2 price changes
-  corrected  2 charges by a price typed wrong: 18.01926 CREDIT given back
+  corrected  12 charges by a price typed wrong, rated anew: 19.92438 CREDIT back
   compared   the last 30 days: 922.462975 CREDIT charged, 746.79024 by the draft of enterprise
   holds      51: 58 captures, 5 released, 2 left to lapse
   grants     73 PAID, 74 PROMOTIONAL
@@ -48,7 +48,7 @@ REPORT = """\
              Quill & Co: 582.298902 CREDIT
              Tessera Labs: 5.045499 USD
              Ferrum Robotics: 500 CREDIT
-  replay     4 821 events, 0 differences
+  replay     4 839 events, 0 differences
 """
 
 
