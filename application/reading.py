@@ -76,6 +76,14 @@ class Reader:
             "SELECT notification_id, actor FROM {schema}.events"
             " WHERE tenant = %s AND notification_id = ANY(%s)"
         ).format(**names)
+        self._newest = SQL(
+            "SELECT notification_id FROM {schema}.events"
+            " WHERE tenant = %s ORDER BY notification_id DESC LIMIT 1"
+        ).format(**names)
+        self._newest_of = SQL(
+            "SELECT notification_id FROM {schema}.events WHERE tenant = %s"
+            " AND originator_id = %s ORDER BY originator_version DESC LIMIT 1"
+        ).format(**names)
         self._used_assets = SQL(
             "SELECT DISTINCT asset FROM {schema}.accounts WHERE tenant = %s"
         ).format(**names)
@@ -248,6 +256,16 @@ class Reader:
         with self._cursor(tenant_id) as cursor:
             cursor.execute(statement, [*values, limit])
             return [LoggedEvent(*row) for row in cursor.fetchall()]
+
+    def last_position(self, tenant_id: str, stream_id: str | None = None) -> int:
+        """Return where the log, or one stream of it, ends; 0 if there is nothing."""
+        with self._cursor(tenant_id) as cursor:
+            if stream_id is None:
+                cursor.execute(self._newest, (tenant_id,))
+            else:
+                cursor.execute(self._newest_of, (tenant_id, stream_id))
+            found = cursor.fetchone()
+        return found[0] if found else 0
 
     def actors(self, tenant_id: str, positions: Sequence[int]) -> dict[int, str]:
         """Return who made the events at these positions of the log."""

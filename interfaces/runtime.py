@@ -190,8 +190,6 @@ class Runtime:
             self.catch_up,
             CloseChecks(proj, Location(FIRST_SHARD.schema)).inspect,
         )
-        latest = self.reader.events(self.tenant_id, limit=1)
-        self._acknowledged.begin(self.tenant_id, latest[0].position)
         self.ledger.start()
         self._closing.callback(self.ledger.stop)
         runs: dict[Task, Callable[[threading.Event], None]] = {
@@ -313,14 +311,22 @@ class Runtime:
         Of a customer, else of the tenant; and what the client has seen already. Returns by
         how many positions lists are behind that.
         """
-        wanted = max(self._acknowledged.position(tenant_id, customer_id), client_position)
-        if not wanted:
-            return 0
+        acknowledged = await to_thread.run_sync(self._last_position, tenant_id, customer_id)
+        wanted = max(acknowledged, client_position)
         wait = partial(self.engine.wait_for, wanted, LONGEST_LIST_WAIT_SECONDS, models)
         if await to_thread.run_sync(wait, limiter=self._list_waiters):
             return 0
         positions = await to_thread.run_sync(self.engine.positions)
         return max(0, wanted - min(positions[name] for name in models))
+
+    def _last_position(self, tenant_id: str, customer_id: str | None) -> int:
+        """Return the last position of a customer, else of the tenant, by whichever process.
+
+        What this process wrote is known to its commit's end, not only to the wallet's event.
+        """
+        wallet_id = customer_id and identity.wallet_id(tenant_id, customer_id)
+        logged = self.reader.last_position(tenant_id, wallet_id)
+        return max(logged, self._acknowledged.position(wallet_id) if wallet_id else 0)
 
     def wallet_changes(self, tenant_id: str, wallet_id: str) -> AsyncGenerator[int, None]:  # noqa: ARG002
         """Yield the log's position at once, then after each change of a wallet, whichever
@@ -330,24 +336,14 @@ class Runtime:
 
 
 class _Acknowledged:
-    """The last position that this process acknowledged, by tenant and by wallet."""
+    """The last positions of the commits of this process, by wallet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._before: dict[str, int] = {}
-        self._by_tenant: dict[str, int] = {}
         self._by_wallet: OrderedDict[str, int] = OrderedDict()
 
-    def begin(self, tenant_id: str, position: int) -> None:
-        """Note what was acknowledged before this process began, by whichever."""
-        self._before[tenant_id] = position
-
     def note(self, rows: Rows, positions: Sequence[int]) -> None:
-        if not positions:
-            return
         with self._lock:
-            for tenant_id in set(rows.tenants):
-                self._by_tenant[tenant_id] = positions[-1]
             for stream, topic in zip(rows.originators, rows.topics, strict=True):
                 if topic.startswith("wallet."):
                     self._by_wallet[stream] = positions[-1]
@@ -355,12 +351,9 @@ class _Acknowledged:
             while len(self._by_wallet) > REMEMBERED_POSITIONS:
                 self._by_wallet.popitem(last=False)
 
-    def position(self, tenant_id: str, customer_id: str | None) -> int:
-        before = self._before.get(tenant_id, 0)
+    def position(self, wallet_id: str) -> int:
         with self._lock:
-            if customer_id is None:
-                return self._by_tenant.get(tenant_id, before)
-            return self._by_wallet.get(identity.wallet_id(tenant_id, customer_id), before)
+            return self._by_wallet.get(wallet_id, 0)
 
 
 def _log_stop(stopped: Stopped) -> None:

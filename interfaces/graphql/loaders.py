@@ -126,8 +126,7 @@ class Loaders:
 
     async def newest_position(self) -> int:
         """Return where the log ends, at least as far as anything read before tells."""
-        newest = await to_thread.run_sync(lambda: self._reader.events(self._tenant_id, limit=1))
-        return max((event.position for event in newest), default=0)
+        return await to_thread.run_sync(self._reader.last_position, self._tenant_id)
 
     async def grant_as_of(self, grant_id: str, at: datetime) -> CreditGrant | None:
         """Return a grant as its own stream told it then. One read a grant."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from tests.scenarios.server import Client
+from application.storage.database import Login
+from tests.scenarios.server import Client, serving, settings_for
 
 pytestmark = pytest.mark.storage
 
@@ -114,6 +116,27 @@ def test_lists_are_paged_and_show_what_was_acknowledged(client: Client) -> None:
             break
     # then
     assert seen == ["e4", "e3", "e2", "e1", "e0"]
+
+
+def test_a_list_of_one_server_shows_what_another_acknowledged(
+    database: Login, tmp_path: Path
+) -> None:
+    settings = settings_for(database, tmp_path)
+    with serving(settings) as (writing, _), serving(settings) as (reading, _):
+        # given
+        writing.define_credit()
+        writing.customer()
+        writing.grant("A", "100")
+        seen: list[str] = []
+        for number in range(20):
+            # when
+            writing.charge(f"e{number}", "1")
+            listed = reading.ask(
+                """{ charges(filter: {customerId: "ext:acme"}, first: 1) { nodes { eventId } } }"""
+            )["charges"]["nodes"]
+            seen += [node["eventId"] for node in listed]
+        # then
+        assert seen == [f"e{number}" for number in range(20)]
 
 
 def test_the_log_itself(client: Client) -> None:

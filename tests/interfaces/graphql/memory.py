@@ -191,6 +191,12 @@ class MemoryReader:
         wallet = Wallet.fold(events)
         return None if wallet is None else wallet.as_of(at)
 
+    def last_position(self, tenant_id: str, stream_id: str | None = None) -> int:
+        streams = [event.originator_id for event in self._log.all]
+        return max(
+            (at for at, each in enumerate(streams, 1) if stream_id in (None, each)), default=0
+        )
+
     def events(
         self,
         tenant_id: str,
