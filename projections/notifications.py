@@ -117,6 +117,9 @@ def _crossed(event: ThresholdCrossed) -> Iterator[Told]:
     elif event.kind == "GRANT_SOURCE_EXHAUSTED":
         data = {"source": event.about, "nextSource": event.next_source}
         threshold = None
+    elif event.kind == "UNPRICED_USAGE":
+        yield Told(kind=event.kind, asset=event.asset, data={"meter": event.about})
+        return
     yield Told(
         kind=event.kind,
         subject=event.subject,

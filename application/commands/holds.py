@@ -12,7 +12,7 @@ from application.commands.rated_usage import (
     credited,
     is_priced,
     move_of,
-    note_sights,
+    note_rated,
     rate_event,
     usage_of,
 )
@@ -185,7 +185,7 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
             rated=move,
         )
     if rated is not None:
-        note_sights(work, wallet, rated, target_id, at)
+        note_rated(work, wallet, rated, target_id, at)
     if own:
         captured = ChargeCaptured(
             charge.id,
@@ -295,7 +295,7 @@ def _credited(
         version=charge.version + 1 if own else 1,
         hold_id=hold_id,
     )
-    note_sights(work, wallet, rated, target_id, at)
+    note_rated(work, wallet, rated, target_id, at)
     if own:
         charge.record(event)
         return ChargeAnswer(charge)

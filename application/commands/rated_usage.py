@@ -132,8 +132,9 @@ def _key_of(rated: Rated, place: int) -> TotalKey:
     return (line.product, line.price, line.starts_at)
 
 
-def note_sights(work: Work, wallet: Wallet, rated: Rated, charge_id: str, at: datetime) -> None:
-    """Write down the values that UNIQUE met first with this charge."""
+def note_rated(work: Work, wallet: Wallet, rated: Rated, charge_id: str, at: datetime) -> None:
+    """Write down the values that UNIQUE met first with this charge, and what had no price."""
+    wallet.tell_unpriced(rated.asset, rated.lines, at)
     for sight in rated.sights:
         seen = work.batch.sightings.see(
             work.tenant_id, wallet.id, sight.key, sight.value, charge_id, at

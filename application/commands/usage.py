@@ -12,7 +12,7 @@ from application.commands.rated_usage import (
     check_unpriced,
     credited,
     move_of,
-    note_sights,
+    note_rated,
     rate_event,
     usage_of,
 )
@@ -119,7 +119,7 @@ def _rated(
             rated.lines,
         )
     if not dry:
-        note_sights(work, wallet, rated, charge_id, at)
+        note_rated(work, wallet, rated, charge_id, at)
     return event
 
 

@@ -20,6 +20,7 @@ ThresholdKind = Literal[
     "GRANT_SOURCE_EXHAUSTED",
     "FIRST_OVERAGE",
     "RUNAWAY_TOP_UP",
+    "UNPRICED_USAGE",
 ]
 Direction = Literal["UP", "DOWN"]
 
@@ -98,8 +99,8 @@ class ThresholdCrossed(WalletEvent):
     """Something that is told once a crossing. UP: into the state that is worth telling.
 
     threshold: percent of a budget, else units of `asset`; units: what was compared with it.
-    about: a budget's id, or a source of grants; next_source: of those that pay after it,
-    None if none do. subject: of a budget.
+    about: a budget's id, a source of grants, a meter without a price; next_source: of those that
+    pay after it, None if none do. subject: of a budget.
     """
 
     TOPIC: ClassVar[str] = "wallet.threshold_crossed"

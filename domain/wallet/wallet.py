@@ -27,6 +27,7 @@ from domain.identity import derived_id
 from domain.money.asset import Asset
 from domain.rating.months import Months
 from domain.rating.pricing import PricingSubscription
+from domain.rating.rate import RatedLine
 from domain.refusals import InsufficientFunds, InvalidState
 from domain.subscriptions.allotments import Allotment
 from domain.subscriptions.enrolment import Enrolment
@@ -137,6 +138,7 @@ class WalletState:
     allotments: tuple[Allotment, ...] = ()
     watches: tuple[Watch, ...] = ()
     totals: TotalsState = NO_TOTALS
+    unpriced: tuple[str, ...] = ()
 
 
 class _Tally:
@@ -177,6 +179,7 @@ class Wallet(Aggregate):
     frozen: bool
     accounts: dict[str, Account]
     holds: dict[str, OpenHold]
+    unpriced: set[str]
     budgets: Budgets
     counted: dict[str, DerivedBudget]
     enrolments: dict[str, Enrolment]
@@ -197,6 +200,7 @@ class Wallet(Aggregate):
         self.frozen = False
         self.accounts = {}
         self.holds = {}
+        self.unpriced = set()
         self.budgets = Budgets()
         self.counted = {}
         self.enrolments = {}
@@ -1135,6 +1139,9 @@ class Wallet(Aggregate):
             assert event.about is not None
             used_up = self.accounts[event.asset].used_up
             (used_up.add if up else used_up.discard)(event.about)
+        elif event.kind == "UNPRICED_USAGE":
+            assert event.about is not None
+            (self.unpriced.add if up else self.unpriced.discard)(event.about)
 
     # Settings
 
@@ -1314,6 +1321,13 @@ class Wallet(Aggregate):
             direction: Direction = "DOWN" if account.in_overage else "UP"
             self._tell_crossing("FIRST_OVERAGE", direction, asset, account.owed_units, at)
 
+    def tell_unpriced(self, asset: str, lines: Iterable[RatedLine], at: datetime) -> None:
+        """Tell when usage of a meter meets no price; when it meets one again."""
+        for line in lines:
+            if (line.price is None) != (line.meter in self.unpriced):
+                direction: Direction = "UP" if line.price is None else "DOWN"
+                self._tell_crossing("UNPRICED_USAGE", direction, asset, 0, at, line.meter)
+
     def _tell_postponed(self, at: datetime) -> None:
         postponed, self._postponed = self._postponed, None
         for asset, source in postponed or ():
@@ -1392,6 +1406,7 @@ class Wallet(Aggregate):
             self.allotments,
             tuple(replace(watch) for watch in self.watches.values()),
             self.totals.state(),
+            tuple(sorted(self.unpriced)),
         )
 
     @classmethod
@@ -1402,6 +1417,7 @@ class Wallet(Aggregate):
         wallet.open(state.customer_id, state.mode, state.timezone)
         wallet.months = state.months
         wallet.frozen = state.frozen
+        wallet.unpriced = set(state.unpriced)
         wallet.budgets = Budgets.restored(state.budgets)
         wallet.totals = Totals.restored(state.totals)
         for account in state.accounts:

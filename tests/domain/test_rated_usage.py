@@ -10,6 +10,7 @@ from application.commands.requests import Money, RecordUsage, SetWalletMode
 from domain.money.decimals import decimal_of
 from domain.refusals import IdempotencyConflict, InsufficientFunds, InvalidInput
 from domain.usage.charge import UsageCharge
+from domain.wallet.spend_events import ThresholdCrossed
 from tests.books import Books, reloaded
 from tests.catalogue import R1_TIERS, RowSaid, TierSaid, amounts, meter, publish, said_price, use
 
@@ -314,6 +315,31 @@ def test_usage_without_a_price_says_its_amount(books: Books) -> None:
         use(books, "e0", "tokens", "1")
     assert refused.value.field == "amount"
     assert amounts(use(books, "e0", "tokens", "1", amount="7", asset="USD")) == ["7"]
+
+
+def test_a_meter_without_a_price_is_told_once_until_it_has_one(books: Books) -> None:
+    # given
+    meter(books, "tokens", unpriced_asset="USD")
+    # when: unpriced twice, priced from now on, and by a price that is gone again
+    use(books, "e1", "tokens", "1")
+    use(books, "e2", "tokens", "1")
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="1"))
+    books.later(seconds=1)
+    use(books, "e3", "tokens", "1", occurred_at=books.clock.at)
+    check_reloads(books)
+    meter(books, "others")
+    publish(books, "api", said_price("others", "UNIT", unit_price="1"))
+    books.later(seconds=1)
+    use(books, "e4", "tokens", "1", occurred_at=books.clock.at)
+    # then
+    stream = books.log.stream(books.wallet().id)
+    told = [each for each in stream if isinstance(each, ThresholdCrossed)]
+    assert [(each.kind, each.direction, each.about) for each in told] == [
+        ("UNPRICED_USAGE", "UP", "tokens"),
+        ("UNPRICED_USAGE", "DOWN", "tokens"),
+        ("UNPRICED_USAGE", "UP", "tokens"),
+    ]
+    check_reloads(books)
 
 
 def test_unpriced_usage_is_a_zero_charge_in_the_meters_asset(books: Books) -> None:

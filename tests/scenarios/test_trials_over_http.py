@@ -169,6 +169,9 @@ query ($from: DateTime!, $to: DateTime!) {
   unpricedUsage(from: $from, to: $to) { meter charges firstAt lastAt }
 }
 """
+NOTICES = """
+{ notifications(kind: UNPRICED_USAGE) { nodes { asset amount data } } }
+"""
 
 
 def test_usage_that_no_price_matches_is_told(shop: Client) -> None:
@@ -191,3 +194,6 @@ def test_usage_that_no_price_matches_is_told(shop: Client) -> None:
     ]
     told = shop.http.get("/metrics").text
     assert "counterfoil_unpriced_charges_total 3.0" in told
+    notices = shop.ask(NOTICES)["notifications"]["nodes"]
+    assert [each["data"] for each in notices] == [{"meter": "extra"}, {"meter": "calls"}]
+    assert [(each["asset"], each["amount"]) for each in notices] == [("USD", None)] * 2
