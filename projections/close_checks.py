@@ -11,7 +11,6 @@ from time import monotonic, sleep
 
 from domain.money.currencies import EXPONENTS
 from domain.money.decimals import decimal_of
-from domain.revenue.journal import units_per_minor
 from domain.revenue.liability import liability_months_of
 from domain.revenue.period import Check, Inspection
 from domain.revenue.trial_balance import Balance, trial_balance_hash
@@ -29,7 +28,6 @@ from projections.tie_out import tie_out
 
 PATIENCE_SECONDS = 20.0
 _GLANCE_SECONDS = 0.02
-_MINORS = {key: units_per_minor(key) for key in EXPONENTS}
 
 _BALANCED = """
     SELECT count(*), count(*) FILTER (
@@ -122,7 +120,7 @@ class CloseChecks:
         return Check("journal_balanced", not unbalanced and not unlike, told)
 
     def _wallets_tie(self, connection: Connection, tenant_id: str) -> Check:
-        assets, money = tie_out(connection, self._location, tenant_id, _MINORS)
+        assets, money = tie_out(connection, self._location, tenant_id)
         told = [
             f"{each.differing} grants of {each.asset}: wallets have "
             f"{decimal_of(each.wallets, each.scale)}, the books "

@@ -6,18 +6,16 @@ Entries are only added and each has its position, so the same position gives the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, LiteralString
 
 from psycopg.sql import SQL, Composable
 
-from domain.money.currencies import EXPONENTS
-from domain.revenue.journal import JournalEntry, units_per_minor
+from domain.revenue.journal import JournalEntry
 from projections.journal import JOURNAL
 from projections.tenant_rows import TenantRows
-from projections.tie_out import AssetTie, MoneyTie, tie_out
 
 ROWS_AT_ONCE = 2_000
 Bucket = Literal["DAILY", "MONTHLY"]
@@ -166,12 +164,6 @@ class ExportQueries(TenantRows):
         )
         for period, currency, product, meter, customer, account, amount in rows:
             yield EarnedLine(period, currency, product, meter, customer, account, int(amount))
-
-    def tie_out(self, tenant_id: str) -> tuple[Sequence[AssetTie], Sequence[MoneyTie]]:
-        """Return how credits tie to money, as things stand."""
-        minors = {currency: units_per_minor(currency) for currency in EXPONENTS}
-        with self._transaction(tenant_id) as connection:
-            return tie_out(connection, self._location, tenant_id, minors)
 
     def _sums(
         self, tenant_id: str, condition: LiteralString, month: str, position: int

@@ -1,8 +1,9 @@
 """Read model `journal`: every accounting entry, and what the next one depends on.
 
 Tables: journal, its sums (journal_sums, obligation_months), and the state of the books
-(obligations, unbilled_wallets, tenant_books). Events: those of domain/revenue/folding, of
-grants, charges, periods and what they need; the wallet's never. Entries are only added.
+(obligations with their terms, unbilled_wallets, tenant_books). Events: those of
+domain/revenue/folding, of grants, charges, periods and what they need; the wallet's never.
+Entries are only added.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from domain.revenue.journal import JournalEntry
 from domain.revenue.obligation import Obligation
 from domain.revenue.period import AccountingDayEnded
 from domain.revenue.tenant_books import TenantBooks
+from domain.revenue.terms import Terms
 from domain.revenue.unbilled import UnbilledWallet
 from domain.subscriptions.events import (
     FEE_EVENTS,
@@ -122,6 +124,9 @@ OBLIGATIONS = Table(
     "uuid uuid uuid uuid uuid text integer text text text boolean text text units units units"
     " text boolean units units units units units units units units units boolean boolean date"
     " date date integer text texts",
+)
+TERMS = Table(
+    "obligation_terms", Terms, 3, "uuid uuid bigint time text boolean units units date date"
 )
 WALLETS = Table("unbilled_wallets", WalletRow, 2, "uuid uuid json")
 BOOKS = Table("tenant_books", BooksRow, 1, "uuid json")
@@ -216,6 +221,7 @@ class Journal(ReadModel[Loaded]):
         SUMS,
         MONTHS,
         OBLIGATIONS,
+        TERMS,
         WALLETS,
         BOOKS,
     )
@@ -323,6 +329,7 @@ class Journal(ReadModel[Loaded]):
         )
         obligations = state.obligations
         OBLIGATIONS.upsert(connection, self.location, [obligations[k] for k in sorted(obligations)])
+        TERMS.insert(connection, self.location, state.terms)
         wallets = [
             WalletRow(each.tenant, each.wallet_id, each)
             for wallet_id, each in sorted(state.wallets.items())

@@ -13,7 +13,6 @@ All but the first look at the whole log: the end of a snapshot is the end of a c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -33,13 +32,13 @@ from projections.balances import ACCOUNTS, GRANTS, AccountRow, GrantRow, availab
 from projections.database import Connection, Connections
 from projections.log import Decode, LogBatch, LogReader
 from projections.read_model import ReadModel
+from projections.scratch import SCRATCH, scratch_tables
 from projections.statement import STATEMENT_ACCOUNTS
 from projections.tables import Location, Table
 
 BATCH_SIZE = 10_000
 MOST_DIFFERENCES = 1_000
 R = TypeVar("R")
-_SCRATCH = Location("pg_temp")
 _AGGREGATES = "aggregates"
 
 Progress = Callable[[int, int], None]
@@ -98,7 +97,7 @@ def replay(
     report = ReplayReport()
     started = perf_counter()
     live = Location(schema)
-    with connections.connection() as connection, _scratch_tables(connection, live, read_models):
+    with connections.connection() as connection, scratch_tables(connection, live, read_models):
         fold = _Fold(connection, LogReader(live, decode), read_models, batch_size, progress)
         at_first = positions.read(connection, live, fold.positions)
         connection.commit()
@@ -146,7 +145,7 @@ class _Fold:
         self.figures: dict[str, Figures] = {}
         self.events = 0
         self._connection = connection
-        self._copies = {model.name: model.beside(_SCRATCH, model.name) for model in read_models}
+        self._copies = {model.name: model.beside(SCRATCH, model.name) for model in read_models}
         self._batch_size = batch_size
         self._progress = progress
         self._aggregated = 0
@@ -213,39 +212,6 @@ _TOPICS_OF_AGGREGATES = frozenset(
 )
 
 
-@contextmanager
-def _scratch_tables(
-    connection: Connection, live: Location, read_models: Sequence[ReadModel[Any]]
-) -> Iterator[None]:
-    tables = [table for model in read_models for table in model.tables]
-    for table in tables:
-        statement = SQL(
-            "CREATE TEMPORARY TABLE {name} (LIKE {live} INCLUDING CONSTRAINTS, PRIMARY KEY ({key}))"
-        )
-        connection.execute(
-            statement.format(
-                name=Identifier(table.name),
-                live=live.table(table.name),
-                key=SQL(", ").join(map(Identifier, table.key)),
-            )
-        )
-    for model in read_models:
-        for table in model.terms:
-            connection.execute(
-                SQL("INSERT INTO {} SELECT * FROM {}").format(
-                    _SCRATCH.table(table.name), live.table(table.name)
-                )
-            )
-    connection.commit()
-    try:
-        yield
-    finally:
-        connection.rollback()
-        for table in tables:
-            connection.execute(SQL("DROP TABLE {}").format(_SCRATCH.table(table.name)))
-        connection.commit()
-
-
 # Comparing
 
 
@@ -262,7 +228,7 @@ def _table_differences(
             l_columns=_texts_of("l", table),
             r_columns=_texts_of("r", table),
             live=live.table(table.name),
-            replayed=_SCRATCH.table(table.name),
+            replayed=SCRATCH.table(table.name),
             key=SQL(", ").join(map(Identifier, table.key)),
             # By name alone it would be ambiguous: both sides answer a column of that name.
             order=SQL(", ").join(
@@ -412,7 +378,7 @@ def _charge_differences(connection: Connection) -> Iterator[Difference]:
     grants; what repaid overage is burned too, and on no charge.
     """
     rows = connection.execute(
-        _SCRATCH.query(
+        SCRATCH.query(
             """
             SELECT coalesce(wallet_id::text, '') || '/' || asset,
                    a.burned - a.repaid, a.incurred, a.forgiven,
@@ -451,7 +417,7 @@ def _all_rows(connection: Connection, table: Table[R], where: str) -> Iterator[R
         cursor.itersize = BATCH_SIZE
         cursor.execute(
             SQL("SELECT {columns} FROM {table} WHERE {where}").format(
-                columns=table.selected(), table=_SCRATCH.table(table.name), where=SQL(where)
+                columns=table.selected(), table=SCRATCH.table(table.name), where=SQL(where)
             )
         )
         for row in cursor:

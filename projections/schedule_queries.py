@@ -1,7 +1,7 @@
 """Schedules, what they sum to, and what of them lies ahead. Amounts are minor units.
 
 As of a time or a position, an obligation's months are folded from its entries recorded by
-then; without, they are read as they are kept.
+then, and it is told by the terms that held then; without, they are read as they are kept.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from domain.revenue.books import Movements, movements_of
 from domain.revenue.chart import CHART
 from domain.revenue.obligation import Obligation
 from domain.revenue.schedule import ScheduleRow, schedule_of, within_a_year
+from domain.revenue.terms import as_it_was
 from projections.as_of import AsOf, recorded_by
-from projections.journal import JOURNAL, OBLIGATIONS
+from projections.journal import JOURNAL, OBLIGATIONS, TERMS
 from projections.pages import Page, cursor, place
 from projections.tenant_rows import TenantRows
 
@@ -49,6 +50,11 @@ _ENTRIES = """
     AND (obligation_id = ANY(%(ids)s::uuid[]) OR from_grant_id = ANY(%(ids)s::uuid[]))
     ORDER BY number
 """
+_TERMS = """
+    SELECT DISTINCT ON (obligation_id) {columns} FROM {obligation_terms}
+    WHERE tenant = %(tenant)s AND obligation_id = ANY(%(ids)s::uuid[]) AND {recorded}
+    ORDER BY obligation_id, position DESC
+"""
 _OWED = """
     SELECT {columns}, liability::text
     FROM {obligations} JOIN ({liabilities}) AS owed USING (obligation_id)
@@ -73,14 +79,6 @@ _WATERFALL = """
     FROM {obligation_months} m JOIN {obligations} o USING (tenant, obligation_id)
     WHERE m.tenant = %(tenant)s AND m.period <= %(until)s
     GROUP BY 1, 2, 3 ORDER BY 3, 1, 2
-"""
-_BACKTEST = """
-    SELECT to_char(first_day, 'YYYY-MM'), asset, max(scale), source,
-        sum(granted - revoked)::text, sum(burned)::text, sum(lapsed)::text,
-        sum(granted - revoked) FILTER (WHERE ended)::text,
-        sum(lapsed) FILTER (WHERE ended)::text
-    FROM {obligations} WHERE tenant = %(tenant)s AND booked AND NOT ratable
-    GROUP BY 1, 2, 4 ORDER BY 1, 2, 4
 """
 _EARNED = """
     SELECT {key}, period, currency,
@@ -123,23 +121,6 @@ class WaterfallRow:
     escheated: int
     transferred: int
     remaining: int
-
-
-@dataclass(frozen=True, slots=True)
-class BacktestRow:
-    """Of the grants of a month: units granted (less revoked), burned, lapsed; and of those
-    that have ended. What lapsed of the ended is the share that an estimate foretold.
-    """
-
-    cohort: str
-    asset: str
-    scale: int
-    source: str
-    granted: int
-    burned: int
-    lapsed: int
-    ended: int
-    ended_lapsed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +184,7 @@ class ScheduleQueries(TenantRows):
                 )
             ]
             months = self._months_of(tenant_id, chosen, as_of)
-            for o in chosen:
+            for o in self._as_it_was(tenant_id, chosen, as_of):
                 for row in schedule_of(o, months.get(o.obligation_id, ()), month):
                     if after is None or (row.obligation_id, row.period) > after:
                         yield row
@@ -237,6 +218,22 @@ class ScheduleQueries(TenantRows):
             key: list(group) for key, group in groupby(moved, key=lambda each: each.obligation_id)
         }
 
+    def _as_it_was(
+        self, tenant_id: str, chosen: Sequence[Obligation], as_of: AsOf | None
+    ) -> Sequence[Obligation]:
+        """Return the obligations that there were by then, by the terms that held."""
+        if as_of is None:
+            return chosen
+        rows = self._rows(
+            tenant_id,
+            _TERMS,
+            {"ids": [o.obligation_id for o in chosen], "as_of": as_of},
+            columns=TERMS.selected(),
+            recorded=recorded_by(as_of),
+        )
+        held = {terms.obligation_id: terms for terms in map(TERMS.row_of, rows)}
+        return [as_it_was(o, held[o.obligation_id]) for o in chosen if o.obligation_id in held]
+
     def grant_schedules(
         self, tenant_id: str, grant_ids: Sequence[str]
     ) -> dict[str, list[ScheduleRow]]:
@@ -259,19 +256,22 @@ class ScheduleQueries(TenantRows):
         liabilities = self._location.query(_LIABILITIES)
         if as_of is not None:
             liabilities = self._location.query(_LIABILITIES_AS_OF, recorded=recorded_by(as_of))
-        sums: dict[str, list[int]] = {}
-        for *columns, liability in self._rows(
+        rows = self._rows(
             tenant_id,
             _OWED,
             {"as_of": as_of},
             columns=OBLIGATIONS.selected(),
             liabilities=liabilities,
-        ):
-            o = OBLIGATIONS.row_of(columns)
-            soon = within_a_year(o, int(liability), on)
+        )
+        owed = {row[1]: int(row[-1]) for row in rows}
+        sums: dict[str, list[int]] = {}
+        chosen = [OBLIGATIONS.row_of(row[:-1]) for row in rows]
+        for o in self._as_it_was(tenant_id, chosen, as_of):
+            liability = owed[o.obligation_id]
+            soon = within_a_year(o, liability, on)
             total = sums.setdefault(o.currency, [0, 0])
             total[0] += soon
-            total[1] += int(liability) - soon
+            total[1] += liability - soon
         return [Ahead(currency, *bands) for currency, bands in sorted(sums.items())]
 
     def waterfall(self, tenant_id: str, until: str) -> list[WaterfallRow]:
@@ -290,13 +290,6 @@ class ScheduleQueries(TenantRows):
                 )
             )  # fmt: skip
         return rows
-
-    def breakage_backtest(self, tenant_id: str) -> list[BacktestRow]:
-        """Return what of the credits of each month lapsed in the end."""
-        return [
-            BacktestRow(cohort, asset, scale, source, *(int(units or 0) for units in figures))
-            for cohort, asset, scale, source, *figures in self._rows(tenant_id, _BACKTEST, {})
-        ]
 
     def revenue_by(self, tenant_id: str, by: str, months: tuple[str, str]) -> list[EarnedRow]:
         """Return revenue by PRODUCT, METER, CUSTOMER or TYPE (the fact that earned it)."""

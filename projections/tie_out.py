@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from domain.money.currencies import EXPONENTS
+from domain.revenue.journal import units_per_minor
 from projections.database import Connection
 from projections.tables import Location
+
+_MINORS = {key: units_per_minor(key) for key in EXPONENTS}
+"""Units of the ledger that make a minor unit, by currency."""
 
 # Half-even, as `Obligation.whole`: the quotient, and one more above a half or at an odd half.
 _ASSETS = """
@@ -92,16 +97,16 @@ class MoneyTie:
 
 
 def tie_out(
-    connection: Connection, location: Location, tenant_id: str, minors: dict[str, int]
+    connection: Connection, location: Location, tenant_id: str
 ) -> tuple[Sequence[AssetTie], Sequence[MoneyTie]]:
-    """Return both sides, by asset and by currency. minors: units per minor unit.
+    """Return both sides, by asset and by currency.
 
     The read models `balances` and `journal` have to stand at one position.
     """
     asked = {
         "tenant": tenant_id,
-        "currencies": list(minors),
-        "minors": list(minors.values()),
+        "currencies": list(_MINORS),
+        "minors": list(_MINORS.values()),
     }
     assets = [
         AssetTie(asset, scale, currency, *map(int, figures))

@@ -18,6 +18,7 @@ from domain.revenue.months import month_of
 from domain.revenue.obligation import Obligation
 from domain.revenue.policies import Policy
 from domain.revenue.tenant_books import TenantBooks
+from domain.revenue.terms import Terms, terms_of
 from domain.revenue.unbilled import UnbilledWallet
 
 
@@ -52,14 +53,16 @@ class Movements:
 
 @dataclass(slots=True)
 class Books:
-    """obligations by id, wallets by wallet id, all of several tenants. touched: the wallets and
-    obligations that changed. by_bundle: obligations of a purchase, in order of issue.
+    """obligations by id, wallets by wallet id, all of several tenants. entries, terms: what was
+    made of this stretch, in order.
     """
 
     tenants: dict[str, TenantBooks] = field(default_factory=dict)
     obligations: dict[str, Obligation] = field(default_factory=dict)
     wallets: dict[str, UnbilledWallet] = field(default_factory=dict)
     entries: list[JournalEntry] = field(default_factory=list)
+    terms: list[Terms] = field(default_factory=list)
+    _retold: dict[str, Obligation] = field(default_factory=dict)
 
     def tenant(self, tenant: str) -> TenantBooks:
         found = self.tenants.get(tenant)
@@ -72,6 +75,16 @@ class Books:
         if found is None:
             found = self.wallets[wallet_id] = UnbilledWallet(place.tenant, wallet_id, customer_id)
         return found
+
+    def retell(self, o: Obligation) -> None:
+        """Keep an obligation's terms as the event that is being folded leaves them."""
+        self._retold[o.obligation_id] = o
+
+    def keep_terms(self, place: Place, event: Event) -> None:
+        if self._retold:
+            retold = self._retold.values()
+            self.terms += [terms_of(each, place.position, event.timestamp) for each in retold]
+            self._retold = {}
 
     def bundle(self, tenant: str, customer_id: str, bundle_id: str) -> list[Obligation]:
         """Return the obligations of a purchase, those that were paid for first."""

@@ -230,6 +230,8 @@ def _compensate(
     if o is None or new is None:
         return
     carrying, _ = withdraw(o, policy_for(tenant, o, event.timestamp), units)
+    books.retell(o)
+    books.retell(new)
     new.currency = o.currency
     new.consideration = carrying * o.minor
     new.booked = True

@@ -111,4 +111,6 @@ FOLD: dict[type[Event], Callable[[Books, Place, Any], None]] = {
 
 def fold(books: Books, position: int, tenant: str, event: Event) -> None:
     """Bring the books up to an event of FOLD."""
-    FOLD[type(event)](books, Place(position, tenant), event)
+    place = Place(position, tenant)
+    FOLD[type(event)](books, place, event)
+    books.keep_terms(place, event)

@@ -44,6 +44,7 @@ def issue(books: Books, place: Place, event: GrantIssued) -> None:
     if o is None:
         return
     books.obligations[o.obligation_id] = o
+    books.retell(o)
     if rate is not None:
         o.booked = True
         lines: list[Line] = [
@@ -168,6 +169,7 @@ def share(books: Books, place: Place, event: Event, joined: Obligation) -> None:
             each.booked = True
         # The share is of what was not revoked; `consideration` is of all that was granted.
         each.consideration = divide_half_even(units * each.granted, each.live)
+        books.retell(each)
     _transfer(books, place, event, sharing, before)
     for each in sharing:
         lines = recognise(each, policy_for(tenant, each, event.timestamp))
@@ -257,6 +259,7 @@ def extend(books: Books, place: Place, event: GrantTermsExtended) -> None:
     if o is not None:
         tenant = books.tenant(place.tenant)
         o.ends_on = tenant.local_day(event.expires_at) if event.expires_at is not None else None
+        books.retell(o)
 
 
 def refund(books: Books, place: Place, event: GrantRefunded) -> None:
@@ -264,9 +267,11 @@ def refund(books: Books, place: Place, event: GrantRefunded) -> None:
     posted so far, then concessions; tax in proportion to the money.
     """
     o = books.obligations.get(event.originator_id)
-    if o is None or not o.booked:
-        if o is not None:
-            o.revoked += event.units
+    if o is None:
+        return
+    books.retell(o)
+    if not o.booked:
+        o.revoked += event.units
         return
     tenant = books.tenant(place.tenant)
     money, tax = _money_back(o, event.money_units)
@@ -305,6 +310,7 @@ def void(books: Books, place: Place, event: GrantVoided) -> None:
         return
     o.ended = o.ended or not o.ratable  # its last day ends by itself
     o.claim_ended = not event.keep_claim
+    books.retell(o)
     if not o.booked:
         o.revoked += event.units
         return
@@ -323,6 +329,7 @@ def undo_unused(
     money_units = part_of(o.paid_units, o.revoked, o.revoked + units, o.granted)
     money, tax = _money_back(o, money_units)
     carrying, breakage = withdraw(o, policy_for(tenant, o, event.timestamp), units)
+    books.retell(o)
     lines: list[Line] = [
         ("contract_liability", carrying),
         ("tax_payable", tax),
@@ -356,6 +363,7 @@ def return_revoked(books: Books, place: Place, event: GrantReturnRevoked) -> Non
         return
     if not o.booked:
         o.revoked += event.units
+        books.retell(o)
     elif o.claim_ended:
         undo_unused(books, place, event, o, event.units)
     else:

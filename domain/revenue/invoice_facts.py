@@ -91,6 +91,7 @@ def _cheapen(books: Books, place: Place, event: InvoiceCredited, o: Obligation, 
     before = o.liability
     # Of what was not revoked; `consideration` is of all that was granted.
     o.consideration -= divide_half_even(minor * o.minor * o.granted, o.live)
+    books.retell(o)
     o.earned, o.breakage, o.escheated = target(
         o, policy_for(books.tenant(place.tenant), o, event.timestamp)
     )

@@ -78,6 +78,7 @@ def give_back(
     tenant = books.tenant(place.tenant)
     wallet = books.wallet(place, event.wallet_id, event.customer_id)
     day = tenant.local_day(event.timestamp)
+    books.retell(fee)
     for grant_id, units in event.returned:
         o = books.obligations.get(grant_id)
         if o is None or not o.booked:
@@ -108,6 +109,7 @@ def tell(books: Books, place: Place, event: FeeEvent) -> None:
         fee = books.obligations.get(line.fee_id)
         if fee is None:
             continue
+        books.retell(fee)
         fee.product = _product(event)
         fee.starts_on = tenant.local_day(line.starts_at)
         fee.ends_on = tenant.local_day(line.ends_at)
@@ -129,6 +131,9 @@ def roll(books: Books, place: Place, event: GrantIssued) -> None:
     new = _of_grant(books, place, event.originator_id, event, old.currency, event.amount_units)
     new.asset, new.scale, new.product = old.asset, old.scale, old.product
     new.first_day, new.fee_ids = old.first_day, list(old.fee_ids)
+    new.starts_on = tenant.local_day(event.effective_at)
+    new.ends_on = tenant.local_day(event.expires_at) if event.expires_at is not None else None
+    books.retell(old)
     new.consideration = carrying * new.minor
     _move(
         books, place, event, "rollover", new, carrying, old.grant_id,
@@ -190,6 +195,7 @@ def _end(books: Books, place: Place, event: PlanChanged | SubscriptionCanceled) 
         if o is None or not o.booked:
             continue
         carrying, _ = withdraw(o, policy_for(tenant, o, event.timestamp), units)
+        books.retell(o)
         if fees:
             fees[0].consideration += carrying * fees[0].minor
             _move(
@@ -197,6 +203,7 @@ def _end(books: Books, place: Place, event: PlanChanged | SubscriptionCanceled) 
                 added=False,
             )  # fmt: skip
     for fee in fees:
+        books.retell(fee)
         if fee.ratable:
             fee.ends_on = max(today, fee.starts_on)
             _finish(books, place, event, fee, "day", today, None)
@@ -247,6 +254,7 @@ def _share(
         fee = books.obligations.get(fee_id)
         if fee is None:
             continue
+        books.retell(fee)
         due = _due_part(fee, ends_on)
         handed = 0
         for place_of, (line, weight) in enumerate(zip(given, weights, strict=True)):
@@ -262,6 +270,7 @@ def _share(
                 o.ends_on = ends_on
             fee.consideration -= part * fee.minor
             o.consideration += part * fee.minor
+            books.retell(o)
             if fee_id not in o.fee_ids:
                 o.fee_ids.append(fee_id)
             _move(
@@ -373,6 +382,7 @@ def _obligation(
         fee_ids=[],
     )
     books.obligations[obligation_id] = o
+    books.retell(o)
     return o
 
 
@@ -394,6 +404,7 @@ def _move(
         return
     if added and fact == "plan_fee":
         into.consideration += minor * into.minor
+        books.retell(into)
     lines: list[Line] = [("contract_liability", minor), ("contract_liability", -minor)]
     books.post(
         place, event, fact, day, into.currency, lines, service=service, obligation=into,
@@ -414,6 +425,7 @@ def _bill(
     if not change:
         return
     fee.consideration += change * units_per_minor(fee.currency)
+    books.retell(fee)
     lines: list[Line] = [("unbilled_receivable", change), ("contract_liability", -change)]
     books.post(place, event, fact, day, fee.currency, lines, obligation=fee)
 

@@ -16,6 +16,8 @@ from interfaces.exports.entries import fixed
 from interfaces.exports.request import Report
 from interfaces.exports.sheets import FINEST_PLACES, Cell, Column, Sheet
 from interfaces.exports.source import Source
+from projections.backtest import breakage_backtest
+from projections.tie_out import tie_out as ties
 
 Rows = Iterator[tuple[Cell, ...]]
 
@@ -114,7 +116,9 @@ def breakage(source: Source) -> Sheet:
     """A row a month of sale, asset and source: what an estimate is held to, by what lapsed."""
 
     def rows() -> Rows:
-        for row in source.models.breakage_backtest(source.tenant_id):
+        with source.standing() as (connection, location):
+            found = breakage_backtest(connection, location, source.tenant_id)
+        for row in found:
             if source.months[0] <= row.cohort <= source.months[1]:
                 figures = (row.granted, row.burned, row.lapsed, row.ended, row.ended_lapsed)
                 yield (
@@ -136,7 +140,8 @@ def tie_out(source: Source) -> Sheet:
     """
 
     def rows() -> Rows:
-        assets, money = source.queries.tie_out(source.tenant_id)
+        with source.standing() as (connection, location):
+            assets, money = ties(connection, location, source.tenant_id)
         for each in assets:
             yield (
                 each.asset, each.currency, decimal_of(each.wallets, each.scale),
@@ -229,5 +234,3 @@ FINANCE_SHEETS: dict[Report, Callable[[Source], Sheet]] = {
     "POLICIES": policies,
     "CLOSE_CERTIFICATE": close_certificate,
 }
-AS_THEY_STAND: tuple[Report, ...] = ("BREAKAGE", "TIE_OUT")
-"""Reports that are told as things stand, so of the log's last position alone."""

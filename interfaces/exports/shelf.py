@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from application.codec import EventCodec
+from application.storage.shard import FIRST_SHARD
 from domain.identity import accounting_id
 from domain.refusals import InvalidInput, Overloaded
 from domain.revenue.accounting import AccountMapped
 from interfaces.exports.accounts import AccountNames
-from interfaces.exports.finance_reports import AS_THEY_STAND
 from interfaces.exports.making import Made, make
 from interfaces.exports.request import ExportRequest
 from interfaces.exports.source import Source
+from projections.books_at import books_at
 from projections.export_documents import ExportDocuments
 from projections.export_queries import ExportQueries
+from projections.tables import Location
 
 if TYPE_CHECKING:
     from interfaces.runtime import Runtime
@@ -51,8 +53,8 @@ class Shelf:
     def take(self, tenant_id: str, request: ExportRequest) -> tuple[Path, Made]:
         """Return a file and what it is; made, if it is not there.
 
-        Raises InvalidInput (not a position of the log yet, or not the last one for a report of
-        how things stand), Overloaded (read models are behind, or too many are being made).
+        Raises InvalidInput (not a position of the log yet), Overloaded (read models are behind,
+        or too many are being made).
         """
         directory = self._directory / tenant_id
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,7 +67,6 @@ class Shelf:
         with self._turn(), NamedTemporaryFile("w+b", dir=directory, delete=False) as file:
             try:
                 made = make(request, source_of(self._runtime, tenant_id, request), file)
-                self._check_stands(tenant_id, request)
                 Path(file.name).replace(path)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
@@ -74,12 +75,6 @@ class Shelf:
             file.write(msgspec.json.encode(made))
         Path(file.name).replace(told)
         return path, made
-
-    def _check_stands(self, tenant_id: str, request: ExportRequest) -> None:
-        """Raises Overloaded: a report of how things stand, and they have moved meanwhile."""
-        stands = last_position(self._runtime, tenant_id) == request.position
-        if request.report in AS_THEY_STAND and not stands:
-            raise Overloaded(retry_after_ms=RETRY_AFTER_MS)
 
     def _clear(self, directory: Path) -> None:
         oldest = (self._runtime.clock.now() - KEPT).timestamp()
@@ -107,10 +102,6 @@ def source_of(runtime: Runtime, tenant_id: str, request: ExportRequest) -> Sourc
     Raises InvalidInput, Overloaded.
     """
     last = last_position(runtime, tenant_id)
-    if request.report in AS_THEY_STAND and request.position != last:
-        raise InvalidInput(
-            field="position", reason=f"{request.report} is told as things stand: leave it out"
-        )
     if request.position > last:
         raise InvalidInput(field="position", reason=f"the log ends at {last}")
     if not runtime.engine.wait_for(request.position, LONGEST_WAIT_SECONDS, MODELS):
@@ -127,6 +118,14 @@ def source_of(runtime: Runtime, tenant_id: str, request: ExportRequest) -> Sourc
         runtime.read_models.functional_currency(tenant_id),
         runtime.reader.tenant(tenant_id).timezone,
         cache(partial(_scale, runtime, tenant_id)),
+        partial(
+            books_at,
+            runtime.projection_pool,
+            EventCodec().decode,
+            Location(FIRST_SHARD.schema),
+            tenant_id,
+            request.position,
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -11,9 +12,11 @@ from domain.subscriptions.zones import zone_named
 from interfaces.exports.accounts import AccountNames
 from interfaces.exports.entries import Balance, Chapter, Detail, ExportEntry
 from interfaces.exports.journal_entries import summaries, whole
+from projections.database import Connection
 from projections.export_documents import ExportDocuments
 from projections.export_queries import AccountSum, ExportQueries
 from projections.queries import ReadModels
+from projections.tables import Location
 
 _IN_CHART: dict[str, int] = {account.key: order for order, account in enumerate(CHART)}
 
@@ -22,7 +25,8 @@ _IN_CHART: dict[str, int] = {account.key: order for order, account in enumerate(
 class Source:
     """models, queries, documents: of the read models, which have passed `position`.
 
-    timezone: the tenant's. scale: how many places an asset has, by its key.
+    timezone: the tenant's. scale: how many places an asset has, by its key. standing: the
+    tables of wallets and books as of the position.
     """
 
     tenant_id: str
@@ -35,6 +39,7 @@ class Source:
     functional_currency: str
     timezone: str
     scale: Callable[[str], int]
+    standing: Callable[[], AbstractContextManager[tuple[Connection, Location]]]
 
     def entries(self, detail: Detail) -> Iterator[ExportEntry]:
         """Yield the journal of these months, by date and number."""

@@ -58,8 +58,8 @@ class AccountingPolicy:
     portfolio: str | None
     promotional: PromotionalPolicy
     breakage_method: BreakageMethod
-    breakage_estimate: ExactDecimal | None
-    escheat_share: ExactDecimal | None
+    breakage_estimate: ExactDecimal
+    escheat_share: ExactDecimal
     remote_months: int | None
     refundable_days: int
     loss: LossPolicy

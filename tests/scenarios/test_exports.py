@@ -297,9 +297,37 @@ def test_what_finance_closes_by(client: Client) -> None:
     assert [(row["total"], row["within_12_months"]) for row in rows("RPO", to="2026-03")] == [
         ("3.00", "3.00")
     ]
-    # and what is told as things stand is of the last position alone
-    refused = export(client, report="TIE_OUT", position=3)
-    assert (refused["code"], refused["field"]) == ("INVALID_INPUT", "position")
+
+
+def test_credits_and_money_tie_at_an_earlier_position(client: Client, tmp_path: Path) -> None:
+    # given 100 credits for $10.00 of which 40 burn, and a position at which they have
+    client.grant("g1", "100", paid=usd("10"), expiresAt="2026-02-11T00:00:00Z")
+    client.charge("e1", "40")
+    then = export(client, report="TIE_OUT")
+    told = {
+        report: fetched(client, export(client, report=report))
+        for report in ("TIE_OUT", "BREAKAGE", "REVENUE_SCHEDULE", "RPO")
+    }
+    position = int(then["position"])
+    # when more is sold to another, and the rest lapses
+    client.customer("umbrella")
+    client.grant("g2", "7", paid=usd("3"), customerId="ext:umbrella")
+    client.advance("2026-03-02T00:00:00Z")
+    clear(tmp_path)
+    # then the books of that position are as they were
+    for report, was in told.items():
+        made = export(client, report=report, position=position)
+        assert int(made["position"]) == position
+        assert fetched(client, made) == was, report
+    assets, money = table(told["TIE_OUT"])
+    assert (assets["wallets"], assets["books"], assets["ties"]) == ("60", "60", "true")
+    assert (money["grants"], money["schedules"], money["journal"]) == ("6.00", "6.00", "6.00")
+    (sold,) = table(told["BREAKAGE"])
+    assert (sold["burned"], sold["lapsed"]) == ("40", "0")
+    # and those of now are others
+    now = table(fetched(client, export(client, report="TIE_OUT", to="2026-03")))
+    assert [row["ties"] for row in now] == ["true", "true"]
+    assert now[0]["wallets"] == "7"
 
 
 def test_what_rolls_over_stays_with_the_month_it_was_sold_in(client: Client) -> None:

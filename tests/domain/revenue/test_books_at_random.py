@@ -54,6 +54,7 @@ from domain.revenue.liability import liability_months_of
 from domain.revenue.months import last_day, local_day, month_after, month_before, month_of
 from domain.revenue.schedule import schedule_of
 from domain.revenue.tenant_books import TenantBooks
+from domain.revenue.terms import Terms, terms_of
 from domain.revenue.trial_balance import Balance, trial_balance_hash
 from domain.revenue.unbilled import UnbilledWallet
 from tests.books import CODEC, START, Books
@@ -84,6 +85,7 @@ class BooksMachine(RuleBasedStateMachine):
         self.sums: Counter[tuple[str, str, str, bool]] = Counter()
         self.liability = 0
         self.moved: dict[str, dict[str, Movements]] = {}
+        self.terms: dict[str, Terms] = {}
 
     @initialize(timezone=st.sampled_from(("UTC", "America/New_York", "Asia/Tokyo")))
     def begin(self, timezone: str) -> None:
@@ -134,6 +136,8 @@ class BooksMachine(RuleBasedStateMachine):
             for number, entry in enumerate(new, start=before + 1):
                 self.post(entry, number, closed)
             self.note_movements(new)
+            self.terms |= {each.obligation_id: each for each in self.revenue.terms}
+            self.revenue.terms.clear()
             if new:
                 owed = sum(o.liability for o in self.revenue.obligations.values())
                 accrued = sum(each.amount for each in self.tenant.accruals)
@@ -344,6 +348,12 @@ class BooksMachine(RuleBasedStateMachine):
             assert o.liability >= 0
             if o.ended and not o.remaining_units:
                 assert o.liability == 0
+
+    @invariant()
+    def the_terms_that_are_kept_are_those_that_hold(self) -> None:
+        for o in self.revenue.obligations.values():
+            kept = self.terms[o.obligation_id]
+            assert kept == terms_of(o, kept.position, kept.recorded_at)
 
     @invariant()
     def nothing_moves_the_liability_without_a_cause(self) -> None:
