@@ -86,7 +86,8 @@ def check_alone(
     meters = _meters(catalog, terms, at)
     for other in wallet.enrolments.values():
         over = other.ended_at or other.cancel_at
-        if other.subscription_id == but or (over is not None and over <= at):
+        # One that ended before it began never priced anything.
+        if other.subscription_id == but or (over is not None and over <= max(at, other.starts_at)):
             continue
         theirs = [other.terms, *([other.pending.terms] if other.pending is not None else [])]
         for each in theirs:

@@ -37,7 +37,7 @@ from domain.subscriptions import changing
 from domain.subscriptions.cycles import days_later
 from domain.subscriptions.enrolment import Enrolment, Pending, Span, Tiling, Window
 from domain.subscriptions.events import FeeCredit, SubscriptionCreated
-from domain.subscriptions.plan import Plan, PlanTerms, plan_of
+from domain.subscriptions.plan import Plan, PlanTerms, plan_of, plan_of_version
 from domain.subscriptions.subscription import Subscription
 from domain.subscriptions.turn import Turn, bounds
 from domain.subscriptions.wallet_events import SubscriptionMoved
@@ -152,7 +152,8 @@ def set_overrides(work: Work, command: SetOverrides) -> SubscriptionAnswer:
     version = product.version(terms.pinned, at) or product.versions[enrolment.plan.version]
     checks.check_overrides(version, overrides)
     if terms != enrolment.terms:
-        changing.set_overrides(Turn(wallet, enrolment, at, at), terms)
+        plan = plan_of_version(product.versions[enrolment.plan.version], terms)
+        changing.set_overrides(Turn(wallet, enrolment, at, at), terms, plan)
     return SubscriptionAnswer(enrolment.subscription_id)
 
 

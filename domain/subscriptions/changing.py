@@ -74,6 +74,7 @@ def change_plan(
     """Go over to another plan now. credited: what was given back of the old one's fees."""
     before, now = turn.enrolment, turn.due_at
     ended_ids = turn.running_ids()
+    turn.returned(credited)
     accrued = end_fees_early(turn, includes)
     windows, tiling, cycle = _windows_after(turn, plan)
     same_cycle = windows[0].starts_at == before.windows[0].starts_at
@@ -93,11 +94,7 @@ def change_plan(
         pending=None,
         spans=with_span(before.spans, Span(now, terms, tiling)),
         commitment_units=commitment_units,
-        fee_units=(
-            turn.enrolment.fee_units - _credited_units(plan, credited)
-            if same_cycle and not ended
-            else 0
-        ),
+        fees_charged=turn.enrolment.fees_charged if same_cycle else (),
     )
     fees = accrued
     if before.status == "ACTIVE":
@@ -248,7 +245,7 @@ def change_seats(
             fees = turn.begin_fees(parts)
         else:
             fees = _drop_seats(turn, -added)
-    credited_units = _credited_units(before.plan, credited)
+    turn.returned(credited)
     spans = before.spans
     if terms != before.terms:
         spans = with_span(spans, Span(turn.due_at, terms, before.tiling))
@@ -257,7 +254,6 @@ def change_seats(
         terms=terms,
         spans=spans,
         quantity=quantity,
-        fee_units=turn.enrolment.fee_units - credited_units,
     )
     grants: tuple[GrantLine, ...] = ()
     revoked: Parts = ()
@@ -310,15 +306,21 @@ def schedule_change(turn: Turn, pending: Pending | None) -> None:
     turn.tell([event])
 
 
-def set_overrides(turn: Turn, terms: PlanTerms) -> None:
-    """Agree on prices for what occurs from now on; fees follow from the next cycle."""
+def set_overrides(turn: Turn, terms: PlanTerms, plan: Plan) -> None:
+    """Agree on prices for what occurs, and for fees that begin, from now on.
+
+    plan: the running one, with what is agreed.
+    """
     before = turn.enrolment
     tiling = before.spans[-1].tiling
     starts_at = turn.due_at
     if before.status == "SCHEDULED":
         starts_at = before.spans[-1].starts_at
     turn.enrolment = replace(
-        before, terms=terms, spans=with_span(before.spans, Span(starts_at, terms, tiling))
+        before,
+        terms=terms,
+        plan=plan,
+        spans=with_span(before.spans, Span(starts_at, terms, tiling)),
     )
     event = OverridesSet(
         before.subscription_id, turn.next_version(), turn.at, terms.overrides, terms.discount
@@ -373,6 +375,7 @@ def cancel(turn: Turn, credited: tuple[FeeCredit, ...]) -> None:
     before = turn.enrolment
     ended_ids = turn.running_ids()
     fees: tuple[FeeLine, ...] = ()
+    turn.returned(credited)
     if before.status == "ACTIVE":
         fees = end_fees_early(turn) + turn.true_up()
     turn.fees.clear()
@@ -397,11 +400,6 @@ def cancel(turn: Turn, credited: tuple[FeeCredit, ...]) -> None:
             )
         ]
     )
-
-
-def _credited_units(plan: Plan, credited: tuple[FeeCredit, ...]) -> int:
-    currency = plan.commitment.currency if plan.commitment is not None else None
-    return sum(each.units for each in credited if each.asset == currency)
 
 
 def owed_units(credited: Iterable[FeeCredit]) -> dict[str, int]:

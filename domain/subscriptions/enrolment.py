@@ -151,8 +151,9 @@ class Enrolment:
     stream_version: of the subscription's own stream. version: of the product, whose fees
     and credits the running cycle has: `plan`. cycle: its number, 0 for a trial. windows: of
     every period in the plan, the cycle itself first. spans: oldest first, the last of today.
-    commitment_units: what the cycle is to cost at least, in the plan's currency; fee_units:
-    its fees in that currency. created_at: a cycle that was over by then gives no credits.
+    commitment_units: what the cycle is to cost at least, in the plan's currency. fees_charged:
+    (asset, units) of the cycle's fees, less what was given back of them. created_at: a cycle
+    that was over by then gives no credits.
     """
 
     subscription_id: str
@@ -173,8 +174,17 @@ class Enrolment:
     pending: Pending | None
     created_at: datetime
     ended_at: datetime | None
-    fee_units: int = 0
+    fees_charged: tuple[tuple[str, int], ...] = ()
     commitment_units: int = 0
+
+    def fees_charged_units(self, asset: str) -> int:
+        return dict(self.fees_charged).get(asset, 0)
+
+    def with_fee(self, asset: str, units: int) -> Enrolment:
+        """Return it with a fee more; below zero: with so much given back."""
+        charged = dict(self.fees_charged)
+        charged[asset] = charged.get(asset, 0) + units
+        return replace(self, fees_charged=tuple(sorted(charged.items())))
 
     @property
     def running(self) -> bool:

@@ -219,7 +219,7 @@ class ChangeScheduled(SubscriptionEvent):
 
 @dataclass(frozen=True)
 class OverridesSet(SubscriptionEvent):
-    """For usage that occurs from now on, and for fees from the next cycle."""
+    """For usage that occurs, and fees that begin, from now on."""
 
     TOPIC: ClassVar[str] = "subscription.overrides_set"
     overrides: tuple[Price, ...]

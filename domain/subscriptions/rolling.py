@@ -81,8 +81,7 @@ def start_cycle(turn: Turn, fresh: tuple[Window, ...], rolled: tuple[GrantLine, 
     commitment_units = 0
     if plan.commitment is not None and not trial:
         commitment_units = plan.commitment.part(cycle.length, cycle.whole_length)
-    if (enrolment.fee_units, enrolment.commitment_units) != (0, commitment_units):
-        turn.enrolment = replace(enrolment, fee_units=0, commitment_units=commitment_units)
+    turn.enrolment = replace(enrolment, fees_charged=(), commitment_units=commitment_units)
     fees: tuple[FeeLine, ...] = ()
     if not trial:
         fees = turn.begin_fees(turn.fee_parts(plan.fees, enrolment.quantity, fresh, turn.due_at))

@@ -27,6 +27,7 @@ from domain.subscriptions.enrolment import (
 from domain.subscriptions.events import (
     COMMITMENT_KEY,
     CycleBounds,
+    FeeCredit,
     FeeKind,
     FeeLine,
     GrantLine,
@@ -112,12 +113,16 @@ class Turn:
                 lines.append(self.collect(part, units, until))
         return tuple(lines)
 
+    def returned(self, credited: Iterable[FeeCredit]) -> None:
+        """Count what was given back of fees."""
+        for each in credited:
+            self.enrolment = self.enrolment.with_fee(each.asset, -each.units)
+
     def collect(self, part: FeePart, units: int, until: datetime) -> FeeLine:
         """Charge a fee to the wallet, or leave it to be billed."""
         charge_id: str | None = None
         plan, agreed = self.enrolment.plan, self.enrolment.terms.overrides
-        if plan.commitment is not None and plan.commitment.currency == part.asset:
-            self.enrolment = replace(self.enrolment, fee_units=self.enrolment.fee_units + units)
+        self.enrolment = self.enrolment.with_fee(part.asset, units)
         self.collected += 1
         event_id = f"{self.enrolment.subscription_id}:{self.version + 1}:{self.collected}"
         fee_id = identity.derived_id("fee", event_id)
@@ -169,7 +174,8 @@ class Turn:
             left = length_between(until, cycle.ends_at)
             committed_units -= commitment.part(left, cycle.whole_length)
         usage_units = self._usage_units(cycle, commitment.currency)
-        short_units = committed_units - usage_units - enrolment.fee_units
+        fee_units = enrolment.fees_charged_units(commitment.currency)
+        short_units = committed_units - usage_units - fee_units
         if short_units <= 0:
             return ()
         part = FeePart(

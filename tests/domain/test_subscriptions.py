@@ -757,6 +757,21 @@ def test_a_pinned_version_stays() -> None:
     assert plans.fees() == ["20", "20"]
 
 
+def test_a_seat_added_and_a_period_begun_have_the_prices_agreed_by_then() -> None:
+    # given a year's plan with a monthly fee
+    plans = plans_at(2026, 4, 1)
+    plans.publish("pro", [seat("12"), flat("20", period="MONTH")], period="YEAR")
+    pro = plans.subscribe("pro")
+    # when
+    plans.override(pro, seat("6"), discount="0.5")
+    plans.books.at(2026, 5, 1)
+    plans.run()
+    plans.books.at(2026, 10, 1)
+    plans.change(pro, "pro", quantity=2)
+    # then: what runs stays; from May on 20 less a half; the new seat's 6, less a half, for 182 days
+    assert plans.fees() == ["12", "20", "10", "10", "10", "10", "10", "10", "1.495890411"]
+
+
 def test_overrides_act_on_fees_from_the_next_cycle_and_end_with_their_product() -> None:
     # given
     plans = plans_at(2026, 1, 1)
@@ -775,23 +790,6 @@ def test_overrides_act_on_fees_from_the_next_cycle_and_end_with_their_product() 
     plans.run()
     assert plans.fees() == ["20", "6", "50"]
     assert plans.told(a).overrides == ()
-
-
-# Commitment
-
-
-def test_a_commitments_shortfall_is_charged_when_the_cycle_ends() -> None:
-    # given
-    from application.commands.catalog_requests import CommitmentSaid
-
-    plans = plans_at(2026, 1, 1)
-    plans.publish("pro", [flat("20")], minimum_commitment=CommitmentSaid("100", "USD"))
-    plans.subscribe("pro")
-    # when
-    plans.books.at(2026, 2, 1)
-    plans.run()
-    # then
-    assert plans.fees() == ["20", "80", "20"]
 
 
 # By invoice
