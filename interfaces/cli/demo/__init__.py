@@ -5,6 +5,7 @@ customers    who they are, how much they use, how they pay
 traffic      when requests come
 requests     what a request is: model, tokens, price
 story        what happens on named days
+prices, plans, spend_control: what is sold, who has a plan, limits and top-ups
 simulation   the ledger is fed, batch by batch, and answers are acted upon
 report       the figures, and what to try
 command      `counterfoil demo`

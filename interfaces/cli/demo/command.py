@@ -39,9 +39,10 @@ def demo(
     """Write months of traffic of an LLM product into an empty ledger.
 
     "Lumen" sells other people's models to 40 customers, in credits and in dollars: packs that
-    are bought, promotions that lapse, agents that hold before they spend, refunds, a frozen
-    wallet, a runaway agent at 03:12. All of it goes through the ledger's own commands, on a
-    simulated clock; the same seed and end give the same figures, to the last digit.
+    are bought, plans with seats and credits that roll over, promotions that lapse, agents that
+    hold before they spend, refunds, a frozen wallet, a runaway agent at 03:12, a dead card. All
+    of it goes through the ledger's own commands, on a simulated clock; the same seed and end
+    give the same figures, to the last digit.
 
     \b
     Examples:

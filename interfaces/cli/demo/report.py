@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain.money.decimals import decimal_of
-from interfaces.cli.demo.catalog import CHAT, CREDIT, CREDIT_SCALE, SONNET, event_type
+from interfaces.cli.demo.catalog import (
+    CHAT,
+    CREDIT,
+    CREDIT_SCALE,
+    SONNET,
+    USD_SCALE,
+    event_type,
+)
 from interfaces.cli.demo.customers import DemoCustomer
+from interfaces.cli.demo.plans import PlanFigures
 from interfaces.cli.demo.tally import Tally
 from interfaces.cli.demo.traffic import Span
 from interfaces.cli.figures import counted, decimal, lines_of
@@ -24,6 +32,7 @@ _WHY = {
     ("INSUFFICIENT_FUNDS", ""): "the wallet had run dry",
     ("SPEND_LIMIT_REACHED", ""): "an agent had run away, and its budget was used up",
     ("INVALID_STATE", "FROZEN"): "the wallet was frozen over a dispute",
+    ("INVALID_STATE", "LAPSED"): "a run went on after its hold had lapsed",
     ("INVALID_INPUT", "occurredAt"): "reported later than the late window allows",
     ("IDEMPOTENCY_CONFLICT", "reference"): "a payment that was told twice",
     ("IDEMPOTENCY_CONFLICT", "quantity"): "an event sent again with another quantity",
@@ -72,6 +81,7 @@ class Figures:
     tally: Tally
     balances: Sequence[Balance]
     compared: Comparison
+    plans: PlanFigures
     events: int
     differences: int
 
@@ -88,6 +98,8 @@ def figures_text(figures: Figures) -> str:
         ("charges", _charges_text(tally)),
         ("charged", _sums_text(tally.amounts, figures.balances)),
         ("prices", f"3 products; {tally.price_changes} price changes"),
+        ("plans", _plans_text(figures.plans)),
+        ("included", _included_text(figures.plans)),
         ("corrected", _corrected_text(figures)),
         ("compared", _compared_text(figures.compared)),
         ("holds", _holds_text(tally)),
@@ -109,6 +121,22 @@ def figures_text(figures: Figures) -> str:
         ("replay", f"{counted(figures.events)} events, {counted(figures.differences)} differences"),
     ]  # fmt: skip
     return f"{title}\n{lines_of(rows)}"
+
+
+def _plans_text(plans: PlanFigures) -> str:
+    fees, credited = (_amount(units, USD_SCALE) for units in (plans.fee_units, plans.credited_units))
+    return (
+        f"{counted(plans.subscriptions)} subscriptions: {counted(plans.seats)} seats at the end, "
+        f"{counted(plans.cycles)} cycles; {fees} USD of fees, {credited} given back; "
+        f"{counted(plans.changed)} changed in mid-cycle"
+    )
+
+
+def _included_text(plans: PlanFigures) -> str:
+    included, rolled = (
+        _amount(units, CREDIT_SCALE) for units in (plans.included_units, plans.rolled_units)
+    )
+    return f"{included} {CREDIT} with plans; {rolled} unused ones went on into a next month"
 
 
 def _top_ups_text(tally: Tally) -> str:

@@ -22,7 +22,7 @@ from application.commands.requests import (
 )
 from application.ledger import Outcome
 from domain import identity
-from interfaces.cli.demo import prices, spend_control
+from interfaces.cli.demo import plans, prices, spend_control
 from interfaces.cli.demo.catalog import AGENTS, CREDIT, OPUS, event_type
 from interfaces.cli.demo.customers import DemoCustomer
 from interfaces.cli.demo.lumen import MINUTE, Lumen
@@ -47,6 +47,7 @@ def tell(lumen: Lumen, charges: int) -> None:
     _corrections(lumen)
     _a_runaway_agent(lumen, min(RUNAWAY_REQUESTS, charges // 50))
     _a_pack_for_later(lumen)
+    plans.tell(lumen)
     spend_control.tell(lumen)
 
 

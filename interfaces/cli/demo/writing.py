@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier
 
 from application.clock import SetClock
 from domain.rating.trial import Trial
-from interfaces.cli.demo import prices, story
+from interfaces.cli.demo import plans, prices, story
 from interfaces.cli.demo.catalog import CREDIT
 from interfaces.cli.demo.customers import DemoCustomer, customers_of
 from interfaces.cli.demo.lumen import Lumen
@@ -81,6 +81,7 @@ def write(runtime: Runtime, clock: SetClock, wish: Wish, *, quiet: bool) -> Writ
         tally=lumen.tally,
         balances=_balances(runtime, lumen),
         compared=_compared(runtime, lumen),
+        plans=plans.figures_of(runtime.reader, lumen),
         events=report.events,
         differences=len(report.differences),
     )
