@@ -56,9 +56,9 @@ def tell(lumen: Lumen) -> None:
         lumen.send_at(at, commands)
         lumen.send_at(at + MINUTE, PublishProductVersion(product, 1))
     _one_that_grows(lumen)
-    if SAVES < len(lumen.customers):
+    if len(lumen.customers) > SAVES:
         _subscribe(lumen, SAVES, lumen.span.day(6, 10), seats=2)
-    if LEAVES < len(lumen.customers):
+    if len(lumen.customers) > LEAVES:
         _subscribe(lumen, LEAVES, lumen.span.day(8, 14), seats=1)
         leaving = CancelSubscription(_id(lumen, LEAVES))
         lumen.send_at(lumen.span.day(58, 11), leaving)
@@ -94,14 +94,14 @@ def _id(lumen: Lumen, index: int) -> str:
 
 def _team() -> Command:
     """20 USD and 8 a seat; 500 credits a seat, of which 800 may go on into the next month."""
-    credits = IncludedGrantSaid(CREDIT, "500", rollover=True, rollover_limit="800")
-    return DraftProductVersion(TEAM, _fees("20", "8"), "Team", includes=(credits,))
+    included = IncludedGrantSaid(CREDIT, "500", rollover=True, rollover_limit="800")
+    return DraftProductVersion(TEAM, _fees("20", "8"), "Team", includes=(included,))
 
 
 def _studio() -> Command:
     """99 USD and 25 a seat; 1 500 credits a seat."""
-    credits = IncludedGrantSaid(CREDIT, "1500")
-    return DraftProductVersion(STUDIO, _fees("99", "25"), "Studio", includes=(credits,))
+    included = IncludedGrantSaid(CREDIT, "1500")
+    return DraftProductVersion(STUDIO, _fees("99", "25"), "Studio", includes=(included,))
 
 
 def _fees(flat: str, seat: str) -> tuple[PriceSaid, ...]:
@@ -121,7 +121,7 @@ def figures_of(reader: Reader, lumen: Lumen) -> PlanFigures:
         line for event in events if isinstance(event, CycleStarted | PlanChanged)
         for line in event.grants
     ]  # fmt: skip
-    before = {each: TEAM for each in found}
+    before = dict.fromkeys(found, TEAM)
     changed = 0
     for event in events:
         if isinstance(event, PlanChanged):

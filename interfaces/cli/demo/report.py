@@ -99,6 +99,7 @@ def figures_text(figures: Figures) -> str:
         ("charged", _sums_text(tally.amounts, figures.balances)),
         ("prices", f"3 products; {tally.price_changes} price changes"),
         ("plans", _plans_text(figures.plans)),
+        ("fees", _fees_text(figures.plans)),
         ("included", _included_text(figures.plans)),
         ("corrected", _corrected_text(figures)),
         ("compared", _compared_text(figures.compared)),
@@ -124,12 +125,15 @@ def figures_text(figures: Figures) -> str:
 
 
 def _plans_text(plans: PlanFigures) -> str:
-    fees, credited = (_amount(units, USD_SCALE) for units in (plans.fee_units, plans.credited_units))
     return (
-        f"{counted(plans.subscriptions)} subscriptions: {counted(plans.seats)} seats at the end, "
-        f"{counted(plans.cycles)} cycles; {fees} USD of fees, {credited} given back; "
-        f"{counted(plans.changed)} changed in mid-cycle"
+        f"{counted(plans.subscriptions)} subscriptions, {counted(plans.cycles)} cycles; "
+        f"{counted(plans.changed)} changed in mid-cycle; {counted(plans.seats)} seats at the end"
     )
+
+
+def _fees_text(plans: PlanFigures) -> str:
+    fees, credited = (_amount(each, USD_SCALE) for each in (plans.fee_units, plans.credited_units))
+    return f"{fees} USD of plans by invoice, {credited} of it given back"
 
 
 def _included_text(plans: PlanFigures) -> str:
@@ -235,7 +239,7 @@ def _lapsed_text(balances: Sequence[Balance]) -> str:
     lapsed: Counter[str] = Counter()
     for balance in balances:
         lapsed[balance.asset] += balance.expired_units
-    return _sums_text(lapsed, balances, " of promotions and packs, unused at their end")
+    return _sums_text(lapsed, balances, " that nobody used before its end")
 
 
 def _owed_text(balances: Sequence[Balance]) -> str:

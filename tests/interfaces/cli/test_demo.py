@@ -22,33 +22,37 @@ REPORT = """\
 "Lumen", an LLM product: 2025-05-24 to 2025-11-24 00:00 UTC
   seed       7
   customers  40
-  charges    1 992: 1 934 settled, 58 observed; 122 of a free model, 5 reported as delivered
-  charged    3 841.59129 CREDIT and 4.630919 USD
+  charges    1 988: 1 932 settled, 56 observed; 147 of a free model, 5 reported as delivered
+  charged    3 669.042508 CREDIT and 4.397193 USD
   prices     3 products; 2 price changes
-  corrected  12 charges by a price typed wrong, rated anew: 19.92438 CREDIT back
-  compared   the last 30 days: 922.462975 CREDIT charged, 746.79024 by the draft of enterprise
-  holds      51: 58 captures, 5 released, 2 left to lapse
-  grants     73 PAID, 74 PROMOTIONAL
+  plans      3 subscriptions, 15 cycles; 1 changed in mid-cycle; 6 seats at the end
+  fees       1 129.007449 USD of plans by invoice, 25.832609 of it given back
+  included   41 915.489282 CREDIT with plans; 6 900 unused ones went on into a next month
+  corrected  13 charges by a price typed wrong, rated anew: 12.85956 CREDIT back
+  compared   the last 30 days: 635.135401 CREDIT charged, 684.85704 by the draft of enterprise
+  holds      49: 55 captures, 4 released, 2 left to lapse
+  grants     71 PAID, 74 PROMOTIONAL
   top-ups    3 declined by a dead card, 1 settled by the next
-  lapsed     25 463.690844 CREDIT and 65.320225 USD of promotions and packs, unused at their end
+  lapsed     55 006.721981 CREDIT and 65.09435 USD that nobody used before its end
   owed       nothing
-  refunds    3
+  refunds    4
   replays    1: what was sent twice was charged once
-  refused    59
+  refused    63
                   29  SPEND_LIMIT_REACHED: an agent had run away, and its budget was used up
-                  23  INSUFFICIENT_FUNDS: the wallet had run dry
+                  25  INSUFFICIENT_FUNDS: the wallet had run dry
                    3  IDEMPOTENCY_CONFLICT: a payment that was told twice
+                   2  INVALID_STATE: the wallet was frozen over a dispute
                    1  IDEMPOTENCY_CONFLICT: an event sent again with another quantity
                    1  INVALID_INPUT: reported later than the late window allows
-                   1  INVALID_STATE: the wallet was frozen over a dispute
+                   1  INVALID_STATE: a run went on after its hold had lapsed
                    1  NOT_FOUND: a mistyped customer
   balances   the highest are
-             Juniper Schools: 995.72946 CREDIT
-             Bluebird Travel: 596.807388 CREDIT
-             Quill & Co: 582.298902 CREDIT
-             Tessera Labs: 5.045499 USD
+             Quill & Co: 5 899.436057 CREDIT
+             Saffron Foods: 2 288.916907 CREDIT
+             Juniper Schools: 996.830763 CREDIT
+             Tessera Labs: 5.165743 USD
              Ferrum Robotics: 500 CREDIT
-  replay     4 839 events, 0 differences
+  replay     4 961 events, 0 differences
 """
 
 
