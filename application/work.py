@@ -33,7 +33,7 @@ from domain.catalog.catalog import Catalog
 from domain.money.asset import Asset, CustomAsset, currency
 from domain.money.exchange import Quote, quote
 from domain.rating.price_list import PriceLists
-from domain.rating.running_total import RunningTotal, TotalKey
+from domain.rating.running_total import TotalKey
 from domain.rating.trial import Trial
 from domain.refusals import NotFound
 from domain.tenancy.tenant import FUTURE_SECONDS, Tenant
@@ -259,18 +259,21 @@ class Batch:
         for each in wanted:
             self._known[each] = found.get(each, [])
 
-    def older_totals(self, tenant_id: str, wallet_id: str, key: TotalKey) -> RunningTotal | None:
-        """Return the total of a cycle that the wallet no longer keeps, as the log has it."""
+    def older(self, tenant_id: str, wallet_id: str, key: TotalKey) -> Totals:
+        """Return the totals of a cycle that the wallet no longer keeps, as the log has them."""
         since = key[2] - timedelta(seconds=FUTURE_SECONDS)
         known = self._older.get(wallet_id)
         if known is None or known[0] > since:
             totals = Totals()
             for event in self.log.rated_since(tenant_id, wallet_id, since):
+                if isinstance(event, OverageSettled):
+                    totals.repay(event.asset, event.grant_id, event.ranges)
+                    continue
                 moved: TotalsMoved | None = event.rated  # type: ignore[attr-defined]
                 if moved is not None:
-                    totals.move(TotalsMoved(moved.totals))
+                    totals.move(TotalsMoved(moved.totals, moved.paid))
             known = self._older[wallet_id] = (since, totals)
-        return known[1].get(key)
+        return known[1]
 
     def freshen(self, tenant_id: str) -> None:
         """Reload wallets that other processes moved. Raises Overtaken if this batch has

@@ -316,11 +316,16 @@ def _refund(state: State, _: int, tenant: str, event: ChargeRefunded | ChargeCor
     rows = [row for row in state.lines[event.originator_id] if row.counted]
     given_back = [(grant_id, -units) for grant_id, units in event.from_allocations]
     revenue = Counter(_earned(state, given_back))
+    of_others_units = event.overage_units
     for row in rows:
-        if row.overage and event.overage_units:
-            before, after = row.overage_refunded, row.overage_refunded + event.overage_units
+        units = min(of_others_units, row.overage - row.overage_refunded)
+        if units > 0:
+            before, after = row.overage_refunded, row.overage_refunded + units
             revenue[row.currency] -= part_of(row.overage_revenue, before, after, row.overage)
             row.overage_refunded = after
+            of_others_units -= units
+    if of_others_units and currency(event.asset):
+        revenue[event.asset] -= of_others_units
     if isinstance(event, ChargeCorrected):
         revenue.update(_earned(state, event.allocations))
         if event.overage is not None and currency(event.asset):

@@ -4,23 +4,23 @@ taking what it took too little. The charge's amount stays the fact; its net is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.commands.refunds import overage_back
+from application.commands.paid_for import Paid, told
+from application.commands.refunds import invoiced_overage
 from application.commands.returns import compensate_grant, returns_of
 from application.work import Work
 from domain.money.asset import Asset
 from domain.rating.rate import RatedLine
 from domain.rating.running_total import RunningTotal, TotalKey
-from domain.usage.charge import RefundParts, UsageCharge
+from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeRerated, ChargeWithdrawn
-from domain.usage.payments import payers_of
 from domain.wallet import overage
 from domain.wallet.burndown import merged
 from domain.wallet.events import Part, Range
-from domain.wallet.payers import PaidFor, Payers
+from domain.wallet.payers import PaidFor, Payers, Share, share_out
 from domain.wallet.totals import RatedMove, TotalsMoved
 from domain.wallet.wallet import Wallet
 
@@ -29,14 +29,34 @@ Corrected = type[ChargeWithdrawn] | type[ChargeRerated]
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a charge comes to anew. back_units: go back; below zero: are taken. line_units:
-    by how much each total falls. totals: as they are then; lines: how it comes about then.
+    """What a charge comes to anew. falls: by how much less each price has of it, which goes
+    back; below zero: is taken. totals: as they are then; lines: how it comes about then.
     """
 
-    back_units: int
-    line_units: tuple[tuple[TotalKey, int], ...]
+    falls: Mapping[TotalKey, int]
     totals: tuple[RunningTotal, ...]
     lines: tuple[RatedLine, ...]
+
+    @property
+    def back_units(self) -> int:
+        return sum(self.falls.values())
+
+
+def bounded(falls: Mapping[TotalKey, int], back_units: int) -> dict[TotalKey, int]:
+    """Return falls that come to `back_units`: what a refund gave back already does not go
+    back again, and what it gave back is not taken anew. The last line first.
+    """
+    left = dict(falls)
+    excess = sum(left.values()) - back_units
+    for key in reversed(left):
+        change = min(excess, left[key]) if excess > 0 else max(excess, left[key])
+        if change and (change > 0) == (excess > 0):
+            left[key] -= change
+            excess -= change
+    if excess:
+        key = next(iter(left))
+        left[key] -= excess
+    return left
 
 
 def correct(
@@ -46,11 +66,11 @@ def correct(
     correction: Correction,
     event_class: Corrected,
     reason: str,
-    cycle: Callable[[], Sequence[UsageCharge]],
+    paid: Paid,
 ) -> None:
-    """State a correction, of a charge and its wallet. cycle: the charges of its cycles.
+    """State a correction, of a charge and its wallet.
 
-    Raises InvalidState: overage of it is on an invoice.
+    Raises InvalidState: overage that would go back is on an invoice.
     """
     at = wallet.time(work.now)
     asset = work.asset(charge.asset)
@@ -59,10 +79,61 @@ def correct(
         moved = TotalsMoved(correction.totals)
         wallet.reverse(asset.key, charge.id, 0, (), (), at, rated=moved)
         _state(charge, wallet, event_class, correction, reason, at, units=units)
-    elif units >= 0:
-        _give_back(work, wallet, asset, charge, correction, event_class, reason, cycle, at)
+        return
+    sharing = _sharing(wallet, charge, correction, paid)
+    if units >= 0:
+        _give_back(work, wallet, asset, charge, correction, event_class, reason, sharing, at)
     else:
-        _take(work, wallet, asset, charge, correction, event_class, reason, at)
+        _take(work, wallet, asset, charge, correction, event_class, reason, sharing, at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sharing:
+    """Among whom a correction is shared. payers: of what falls; known: the prices whose
+    payers the wallet knows, from now on where they are `told`; repaid: the grants that repaid
+    the charge's overage.
+    """
+
+    shares: tuple[Share, ...]
+    payers: dict[TotalKey, Payers]
+    known: set[TotalKey]
+    told: tuple[PaidFor, ...]
+    repaid: set[str]
+
+    def of_known(self, paid: tuple[PaidFor, ...]) -> tuple[PaidFor, ...]:
+        return (*self.told, *(each for each in paid if each.key in self.known))
+
+
+def _sharing(wallet: Wallet, charge: UsageCharge, correction: Correction, paid: Paid) -> _Sharing:
+    """Say who the payers are. While a charge gives back only what it took itself, it need not
+    be known who else has paid.
+    """
+    own = paid.of_charge(charge)
+    falls = correction.falls
+    several = any(units > 0 for units in falls.values()) and any(
+        units < 0 for units in falls.values()
+    )
+    ends = {total.key: total.ends_at for total in correction.totals}
+    payers: dict[TotalKey, Payers] = {}
+    known: set[TotalKey] = set()
+    news: list[PaidFor] = []
+    for key, units in falls.items():
+        mine = own.by_key.setdefault(key, Payers())
+        ends_at = ends.get(key)
+        if ends_at is None or (
+            key not in own.known
+            and paid.known(key, ends_at) is None
+            and not several
+            and units <= mine.units
+        ):
+            payers[key] = mine
+            continue
+        known.add(key)
+        payers[key] = paid.of_cycle(key, ends_at).copy()
+        if key not in wallet.totals.payers:
+            news.append(told(key, payers[key]))
+    shares = tuple(Share(key, -units, own.by_key[key]) for key, units in falls.items())
+    return _Sharing(shares, payers, known, tuple(news), own.repaid)
 
 
 def _give_back(
@@ -73,29 +144,29 @@ def _give_back(
     correction: Correction,
     event_class: Corrected,
     reason: str,
-    cycle: Callable[[], Sequence[UsageCharge]],
+    sharing: _Sharing,
     at: datetime,
 ) -> None:
-    units = correction.back_units
-    parts = RefundParts(None, ())
-    own_units = min(units, charge.returnable_units)
-    if own_units > 0:
-        parts = charge.parts_back(own_units)
-    of_others: tuple[Part, ...] = ()
-    if units > own_units:
-        of_others = _of_others(correction, cycle(), units - own_units, parts)
-    units = own_units + sum(part for _, part in of_others)
-    forgiven, repaid = overage_back(work, wallet, charge, parts)
-    from_allocations = merged(parts.allocations, of_others)
-    returned = merged(repaid, from_allocations)
+    account = wallet.accounts[asset.key]
+    shared = share_out(sharing.shares, sharing.payers, account.unbilled())
+    if shared.invoiced:
+        raise invoiced_overage(charge)
+    returned = merged(shared.returned)
+    units = overage.length(shared.forgiven) + sum(part for _, part in returned)
     returns = returns_of(work, wallet, asset.key, charge.id, returned, True, at)
 
     # Nothing may fail from here on.
     lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
-    paid = _no_longer_paid(wallet, correction, returned, forgiven)
-    moved = TotalsMoved(correction.totals, paid)
+    moved = TotalsMoved(correction.totals, sharing.of_known(shared.paid))
     wallet.reverse(
-        asset.key, charge.id, units, forgiven, returns.returned, at, budgets=lowered, rated=moved
+        asset.key,
+        charge.id,
+        units,
+        shared.forgiven,
+        returns.returned,
+        at,
+        budgets=lowered,
+        rated=moved,
     )
     work.lower_derived(wallet, charge.budgets, charge.settled_at, units)
     key = f"{charge.id}:{charge.version + 1}"
@@ -111,11 +182,11 @@ def _give_back(
         reason,
         at,
         units=units,
-        overage_units=overage.length(forgiven) + sum(part for _, part in repaid),
-        forgiven=forgiven,
-        from_allocations=from_allocations,
+        forgiven=shared.forgiven,
+        from_allocations=tuple(part for part in returned if part[0] not in sharing.repaid),
         returned=returned,
         compensated=compensated,
+        paid=shared.paid,
     )
 
 
@@ -127,10 +198,15 @@ def _take(
     correction: Correction,
     event_class: Corrected,
     reason: str,
+    sharing: _Sharing,
     at: datetime,
 ) -> None:
     """Burn what a charge took too little; what nothing covers becomes overage."""
     reported = charge.reported
+    tracked = tuple(
+        Share(share.key if share.key in sharing.known else None, share.units, share.own)
+        for share in sharing.shares
+    )
     settlement = wallet.charge(
         asset,
         charge.id,
@@ -139,9 +215,18 @@ def _take(
         reported.occurred_at,
         at,
         delivered=True,
+        as_control=True,
         subject=reported.subject,
         derived=work.derived_budgets(wallet, reported.subject),
-        rated=RatedMove(correction.totals),
+        rated=RatedMove(correction.totals, tracked, told=sharing.told),
+    )
+    account = wallet.accounts[asset.key]
+    shared = share_out(
+        sharing.shares,
+        sharing.payers,
+        account.unbilled(),
+        settlement.allocations,
+        settlement.overage,
     )
     _state(
         charge,
@@ -152,7 +237,8 @@ def _take(
         at,
         units=correction.back_units,
         allocations=settlement.allocations,
-        overage=settlement.overage,
+        incurred=settlement.overage,
+        paid=shared.paid,
     )
 
 
@@ -165,13 +251,13 @@ def _state(
     at: datetime,
     *,
     units: int,
-    overage_units: int = 0,
     forgiven: tuple[Range, ...] = (),
     from_allocations: tuple[Part, ...] = (),
     returned: tuple[Part, ...] = (),
     compensated: tuple[tuple[str, int, str], ...] = (),
     allocations: tuple[Part, ...] = (),
-    overage: Range | None = None,
+    incurred: Range | None = None,
+    paid: tuple[PaidFor, ...] = (),
 ) -> None:
     charge.record(
         event_class(
@@ -183,52 +269,15 @@ def _state(
             charge.reported,
             charge.asset,
             units,
-            overage_units,
+            max(units, 0) - sum(part for _, part in from_allocations),
             forgiven,
             from_allocations,
             returned,
             compensated,
             allocations,
-            overage,
+            incurred,
+            paid,
             correction.lines,
             {"reason": reason},
         )
     )
-
-
-def _of_others(
-    correction: Correction,
-    cycle: Sequence[UsageCharge],
-    units: int,
-    own: RefundParts,
-) -> tuple[Part, ...]:
-    """Return what goes back to grants that paid for other charges of the same cycles, the
-    newest first: a charge may have made others dearer than itself.
-    """
-    back: list[Part] = []
-    for key, _ in correction.line_units:
-        payers = payers_of(cycle, key)
-        payers.move(PaidFor(*key, returned=own.allocations))
-        parts = payers.newest(units)
-        back += parts
-        units -= sum(part for _, part in parts)
-    return merged(back)
-
-
-def _no_longer_paid(
-    wallet: Wallet,
-    correction: Correction,
-    returned: tuple[Part, ...],
-    forgiven: tuple[Range, ...],
-) -> tuple[PaidFor, ...]:
-    """Return what is no longer paid for prices that may fall, each by as much as it falls."""
-    pool = Payers(list(reversed(returned)))
-    paid: list[PaidFor] = []
-    for key, units in correction.line_units:
-        if units <= 0 or key not in wallet.totals.payers:
-            continue
-        of_overage = overage.within(wallet.totals.payers[key].overage, forgiven)
-        parts = pool.newest(max(units - overage.length(of_overage), 0))
-        pool.move(PaidFor(*key, returned=parts))
-        paid.append(PaidFor(*key, returned=parts, returned_overage=of_overage))
-    return tuple(paid)

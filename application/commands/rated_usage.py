@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from application.commands.paid_for import Paid, told
 from application.commands.returns import Returns, compensate_grant, returns_of
 from application.work import Work
 from domain.money.asset import LARGEST_WHOLE_AMOUNT, Asset
@@ -16,9 +17,10 @@ from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidInput
 from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.events import ChargeCredited, Reported
+from domain.usage.payments import key_of
 from domain.wallet import overage
 from domain.wallet.events import GrantReturn
-from domain.wallet.payers import Share, share_out
+from domain.wallet.payers import PaidFor, Share, payers_told, share_out
 from domain.wallet.totals import RatedMove
 from domain.wallet.usage_credit import credit_usage
 from domain.wallet.wallet import Wallet
@@ -39,7 +41,7 @@ class WalletStanding:
     def total(self, key: TotalKey, ends_at: datetime) -> RunningTotal | None:
         totals = self._wallet.totals
         if totals.dropped(key, ends_at):
-            return self._work.batch.older_totals(self._work.tenant_id, self._wallet.id, key)
+            return self._work.batch.older(self._work.tenant_id, self._wallet.id, key).get(key)
         return totals.get(key)
 
     def unseen(self, key: TotalKey, value: str) -> bool:
@@ -50,10 +52,8 @@ class WalletStanding:
         wallet = self._wallet
         if wallet.mode == "SHADOW":
             return total.amount_units
-        payers = wallet.totals.payers.get(total.key)
-        if payers is None:
-            return 0
-        owed = wallet.accounts[total.asset].unbilled()
+        payers = Paid(self._work, wallet).of_cycle(total.key, total.ends_at)
+        owed = wallet.accounts[total.asset].unbilled() if payers.overage else ()
         return min(total.amount_units, payers.returnable_units(owed))
 
 
@@ -111,25 +111,39 @@ def move_of(work: Work, wallet: Wallet, rated: Rated, at: datetime) -> RatedMove
         late_seconds = work.tenant.late_window_seconds
         before = at - timedelta(seconds=late_seconds + FUTURE_SECONDS)
         closed_before = before if totals.closable(before) else None
-    return RatedMove(rated.totals, shares_of(rated), closed_before)
+    shares: tuple[Share, ...] = ()
+    news: tuple[PaidFor, ...] = ()
+    if wallet.mode != "SHADOW" and (rated.falling or totals.payers or totals.closed_before):
+        shares, news = _shares_of(work, wallet, rated)
+    return RatedMove(rated.totals, shares, closed_before, news)
 
 
-def shares_of(rated: Rated) -> tuple[Share, ...]:
-    """Return the lines among which what pays is shared; none if no price of them may fall."""
-    if not rated.falling:
-        return ()
-    return tuple(
-        Share(_key_of(rated, place) if place in rated.falling else None, line.amount_units)
-        for place, line in enumerate(rated.lines)
-    )
-
-
-def _key_of(rated: Rated, place: int) -> TotalKey:
-    line = rated.lines[place]
-    assert line.product is not None
-    assert line.price is not None
-    assert line.starts_at is not None
-    return (line.product, line.price, line.starts_at)
+def _shares_of(
+    work: Work, wallet: Wallet, rated: Rated
+) -> tuple[tuple[Share, ...], tuple[PaidFor, ...]]:
+    """Return the lines among which what pays is shared, and payers that are known from now
+    on; nothing if those of none need be known.
+    """
+    paid = Paid(work, wallet)
+    falls = any(line.amount_units < 0 for line in rated.lines)
+    shares: list[Share] = []
+    news: list[PaidFor] = []
+    for place, line in enumerate(rated.lines):
+        key = key_of(line)
+        known = None
+        if key is not None and line.ends_at is not None:
+            known = paid.known(key, line.ends_at)
+            if known is None and (falls or place in rated.falling):
+                known = paid.of_cycle(key, line.ends_at)
+            if known is not None and key not in wallet.totals.payers:
+                news.append(told(key, known))
+            before = wallet.totals.get(key)
+            if before is not None and before.asset != rated.asset:
+                news.append(PaidFor(*key, anew=True))
+        shares.append(Share(key if known is not None else None, line.amount_units))
+    if all(share.key is None for share in shares):
+        return (), ()
+    return tuple(shares), tuple(news)
 
 
 def note_rated(work: Work, wallet: Wallet, rated: Rated, charge_id: str, at: datetime) -> None:
@@ -160,7 +174,9 @@ def credited(
     that; dry: what grants would get is only counted.
     """
     account = wallet.accounts[asset.key]
-    shared = share_out(shares_of(rated), wallet.totals.payers, account.unbilled())
+    move = move_of(work, wallet, rated, at)
+    payers = wallet.totals.payers | payers_told(move.told)
+    shared = share_out(move.shares, payers, account.unbilled())
     returns = Returns()
     compensated_units = 0
     if dry:
@@ -175,7 +191,6 @@ def credited(
     derived = work.derived_budgets(wallet, reported.subject, dry=dry)
 
     # Nothing may fail from here on.
-    move = move_of(work, wallet, rated, at)
     counted = credit_usage(
         wallet,
         asset,
@@ -185,7 +200,7 @@ def credited(
         shared.forgiven,
         returns.returned,
         move,
-        shared.paid,
+        (*move.told, *shared.paid),
         at,
         subject=reported.subject,
         derived=derived,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from application.commands.answers import ChargeAnswer
+from application.commands.paid_for import ChargePaid, Paid
 from application.commands.requests import RefundCharge
 from application.commands.returns import REFUND, compensate_grant, returns_of
-from application.commands.still_paid import charge_payers
 from application.work import Work
 from domain import identity
 from domain.aggregate import create
@@ -15,11 +15,12 @@ from domain.claims import Claim, Claimed, difference
 from domain.money.asset import Asset
 from domain.money.decimals import decimal_of
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
-from domain.usage.charge import BeyondRefundable, RefundParts, StillPaid, UsageCharge
+from domain.usage.charge import BeyondRefundable, UsageCharge
 from domain.usage.events import ChargeRefunded
 from domain.wallet import overage
 from domain.wallet.burndown import merged
-from domain.wallet.events import Part, Range
+from domain.wallet.payers import GivenUp
+from domain.wallet.totals import TotalsMoved
 from domain.wallet.wallet import Wallet
 
 
@@ -83,20 +84,25 @@ def give_back(
 
     Raises as refund_charge, before its first event.
     """
-    payers = charge_payers(work, wallet, charge)
-    still = payers.still if payers is not None else None
-    units, parts = _parts(charge, asset, stated_units, still)
-    forgiven, repaid = overage_back(work, wallet, charge, parts)
-    rated = None
-    if payers is not None:
-        rated = payers.no_longer_paid(forgiven, repaid, parts.allocations)
-    returned = merged(repaid, parts.allocations)
+    own = Paid(work, wallet).of_charge(charge)
+    units = _refundable(charge, asset, stated_units, own)
+    back = _backwards(wallet, charge, units, own)
+    returned = merged(back.parts)
     returns = returns_of(work, wallet, charge.asset, charge.id, returned, compensate, at)
+    paid = own.take_off(back)
+    rated = TotalsMoved((), tuple(each for each in paid if each.key in own.known))
 
     # Nothing may fail from here on.
     lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
     wallet.reverse(
-        asset.key, charge.id, units, forgiven, returns.returned, at, budgets=lowered, rated=rated
+        asset.key,
+        charge.id,
+        units,
+        back.forgiven,
+        returns.returned,
+        at,
+        budgets=lowered,
+        rated=rated if rated.paid else None,
     )
     work.lower_derived(wallet, charge.budgets, charge.settled_at, units)
     for grant_id in returns.lapsing:
@@ -105,6 +111,7 @@ def give_back(
         compensate_grant(work, wallet, asset, charge.id, grant, part, key, at)
         for grant, part in returns.compensating
     )
+    allocations = tuple(part for part in returned if part[0] not in own.repaid)
     charge.record(
         ChargeRefunded(
             charge.id,
@@ -116,50 +123,45 @@ def give_back(
             charge.reported.meter,
             charge.reported.occurred_at,
             units,
-            overage.length(forgiven) + sum(part for _, part in repaid),
-            forgiven,
-            parts.allocations,
+            units - sum(part for _, part in allocations),
+            back.forgiven,
+            allocations,
             returned,
             compensated,
+            paid,
             private,
         )
     )
 
 
-def _parts(
-    charge: UsageCharge, asset: Asset, stated_units: int | None, still: StillPaid | None
-) -> tuple[int, RefundParts]:
+def _refundable(
+    charge: UsageCharge, asset: Asset, stated_units: int | None, own: ChargePaid
+) -> int:
     try:
-        return charge.refund_parts(stated_units, still)
+        return charge.refundable_units(stated_units, own.units)
     except BeyondRefundable as error:
         left = decimal_of(error.remaining_units, asset.scale)
         raise InvalidInput(field="amount", reason=f"at most {left} {asset.key} remain") from None
 
 
-def overage_back(
-    work: Work, wallet: Wallet, charge: UsageCharge, parts: RefundParts
-) -> tuple[tuple[Range, ...], tuple[Part, ...]]:
-    """Return what of the overage is still owed, and the grants that repaid the rest."""
-    if parts.overage is None:
-        return (), ()
-    account = wallet.accounts[charge.asset]
-    forgiven = overage.common(account.owed, parts.overage)
-    if overage.common(account.invoiced, parts.overage):
-        raise _invoiced(charge)
-    if overage.length(forgiven) == parts.overage[1] - parts.overage[0]:
-        return forgiven, ()
-    repaid = [
-        (repayment.grant_id, overage.length(overage.common(repayment.ranges, parts.overage)))
-        for repayment in reversed(work.repayments(wallet))
-        if repayment.asset == charge.asset
-    ]
-    returned_units = sum(units for _, units in repaid)
-    if overage.length(forgiven) + returned_units < parts.overage[1] - parts.overage[0]:
-        raise _invoiced(charge)
-    return forgiven, tuple((grant_id, units) for grant_id, units in repaid if units)
+def _backwards(wallet: Wallet, charge: UsageCharge, units: int, own: ChargePaid) -> GivenUp:
+    """Return what a refund takes: of overage what is still owed, then what grants repaid of
+    it, then of the grants that paid.
+    """
+    paid = own.together()
+    if not (paid.grants or paid.overage):
+        return GivenUp()
+    unbilled = wallet.accounts[charge.asset].unbilled()
+    invoiced = overage.without(paid.overage, unbilled)
+    back = paid.give_up(units, unbilled)
+    if invoiced and any(grant_id not in own.repaid for grant_id, _ in back.parts):
+        raise invoiced_overage(charge)
+    if back.invoiced:
+        raise invoiced_overage(charge)
+    return back
 
 
-def _invoiced(charge: UsageCharge) -> InvalidState:
+def invoiced_overage(charge: UsageCharge) -> InvalidState:
     return InvalidState(
         state="INVOICED",
         reason=f"overage of charge {charge.id} is on an invoice: issue a credit note on it, "

@@ -7,21 +7,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.commands.answers import RerateAnswer
-from application.commands.corrections import Correction, correct
+from application.commands.corrections import Correction, bounded, correct
 from application.commands.cycle_charges import charges_since
+from application.commands.paid_for import Paid
 from application.commands.requests import RerateWallet
-from application.commands.withdrawals import own_terms, usage_of_charge
+from application.commands.withdrawals import own_terms, recorded, usage_of_charge
 from application.work import Work
-from domain.money.rounding import part_of
 from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
-from domain.rating.rate import RatedLine, rate
+from domain.rating.rate import RatedLine
 from domain.rating.replay import Replay
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidInput, InvalidState
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeRerated
 from domain.usage.payments import key_of
+from domain.wallet.payers import NO_PRICE
 from domain.wallet.wallet import Wallet
 
 
@@ -36,13 +37,9 @@ class _Anew:
     @property
     def net_units(self) -> int:
         """Return what it comes to: refunded parts stay out, a withdrawn charge is nothing."""
-        charge = self.charge
-        if charge.status == "WITHDRAWN":
+        if self.charge.status == "WITHDRAWN":
             return 0
-        units = sum(line.amount_units for line in self.lines)
-        if charge.refunded_units and charge.amount_units > 0:
-            units -= part_of(units, 0, charge.refunded_units, charge.amount_units)
-        return units
+        return recorded(self.charge).rest(sum(line.amount_units for line in self.lines))
 
     @property
     def back_units(self) -> int:
@@ -50,10 +47,18 @@ class _Anew:
 
     @property
     def changes(self) -> bool:
-        versions = [line.version for line in self.charge.current_lines]
-        return self.back_units != 0 or (
-            self.charge.status != "WITHDRAWN" and versions != [each.version for each in self.lines]
-        )
+        before = [(line.version, line.amount_units) for line in self.charge.current_lines]
+        return before != [(line.version, line.amount_units) for line in self.lines]
+
+    @property
+    def falls(self) -> dict[TotalKey, int]:
+        """Return by how much less each price has of it; they come to `back_units`."""
+        falls: dict[TotalKey, int] = {}
+        for sign, lines in ((1, self.charge.current_lines), (-1, self.lines)):
+            for line in lines:
+                key = key_of(line) or NO_PRICE
+                falls[key] = falls.get(key, 0) + sign * line.amount_units
+        return bounded(falls, self.back_units)
 
 
 def rerate_wallet(work: Work, command: RerateWallet) -> RerateAnswer:
@@ -71,12 +76,13 @@ def rerate_wallet(work: Work, command: RerateWallet) -> RerateAnswer:
         line.starts_at
         for charge in charges
         if charge.id in asked
-        for line in charge.current_lines
+        for line in charge.current_lines or charge.lines
         if line.product == command.product and line.starts_at is not None
     }
     if not starts:
         return RerateAnswer(0, 0, 0, None, 0)
-    charges = charges_since(work, wallet, min(starts))
+    if min(starts) < command.occurred_from:
+        charges = charges_since(work, wallet, min(starts))
     touched = [each for each in charges if _in(each, command.product, starts)]
     replay = Replay()
     anew = [_rated(each, command, each.id in asked, wallet, lists, replay) for each in touched]
@@ -108,19 +114,13 @@ def _apply(
     """State what changes: what goes back first, so that it can pay for what is taken, and
     last what others must have paid before.
     """
+    paid = Paid(work, wallet)
     totals = _totals(wallet, touched, replay)
-    for each in sorted(changing, key=_turn):
-        correction = Correction(each.back_units, _falls(each), totals, each.lines)
+    own = {each.charge.id: paid.of_charge(each.charge).units for each in changing}
+    for each in sorted(changing, key=lambda each: _turn(each, own[each.charge.id])):
+        correction = Correction(each.falls, totals, each.lines)
         try:
-            correct(
-                work,
-                wallet,
-                each.charge,
-                correction,
-                ChargeRerated,
-                command.reason,
-                lambda: touched,
-            )
+            correct(work, wallet, each.charge, correction, ChargeRerated, command.reason, paid)
         except InvalidState as refusal:
             raise InvalidInput(field="occurredFrom", reason=refusal.reason) from None
 
@@ -138,53 +138,47 @@ def _rated(
         return _Anew(charge, (), asked)
     usage = usage_of_charge(charge)
     terms = terms_at(wallet.pricing, lists.catalog, wallet.months, usage.occurred_at)
-    first = next(line for line in charge.current_lines if line.product == command.product)
+    first = next(
+        line for line in (*charge.current_lines, *charge.lines) if line.product == command.product
+    )
     own: PricingTerms = own_terms(first, terms)
     if asked:
         own = replace(own, version=command.version)
     try:
-        rated = rate(usage, [own], lists, replay)
+        rated = replay.rate(usage, [own], lists, recorded(charge))
     except InvalidInput as refusal:
         raise InvalidInput(
             field=refusal.field, reason=f"charge {charge.id}: {refusal.reason}"
         ) from None
-    found: dict[str, list[RatedLine]] = {}
-    if rated is not None:
-        if rated.asset != charge.asset:
-            raise InvalidInput(
-                field="version",
-                reason=f"charges are in {charge.asset}, the version in {rated.asset}: refund them",
-            )
-        replay.add(rated)
-        for line in rated.lines:
-            found.setdefault(line.meter, []).append(line)
-    lines: list[RatedLine] = []
-    for line in charge.current_lines:
-        if line.product != command.product:
-            lines.append(line)
-        elif found.get(line.meter):
-            lines.append(found[line.meter].pop(0))
-    return _Anew(charge, tuple(lines), asked)
+    if rated is not None and rated.asset != charge.asset:
+        raise InvalidInput(
+            field="version",
+            reason=f"charges are in {charge.asset}, the version in {rated.asset}: refund them",
+        )
+    others = [line for line in charge.current_lines if line.product not in (None, own.product)]
+    elsewhere = {line.meter for line in others}
+    lines = rated.lines if rated is not None else _without_price(charge, own.product)
+    mine = [line for line in lines if line.product is not None or line.meter not in elsewhere]
+    return _Anew(charge, (*mine, *others), asked)
 
 
-def _turn(anew: _Anew) -> int:
+def _without_price(charge: UsageCharge, product: str) -> tuple[RatedLine, ...]:
+    """Return a charge's lines where its product has no price any more: they cost nothing."""
+    return tuple(
+        replace(line, product=None, version=None, price=None, overridden=False, amount_units=0,
+                before="0", after=line.quantity, starts_at=None, ends_at=None)
+        for line in charge.current_lines
+        if line.product in (None, product)
+    )  # fmt: skip
+
+
+def _turn(anew: _Anew, own_units: int) -> int:
     """Return when a correction is stated. Of a line below zero more goes back than its charge
     took: those who paid for the cycle get it, once they have.
     """
     if anew.back_units < 0:
         return 1
-    return 0 if anew.back_units <= anew.charge.returnable_units else 2
-
-
-def _falls(anew: _Anew) -> tuple[tuple[TotalKey, int], ...]:
-    """Return by how much less each total has of a charge."""
-    falls: dict[TotalKey, int] = {}
-    for sign, lines in ((1, anew.charge.current_lines), (-1, anew.lines)):
-        for line in lines:
-            key = key_of(line)
-            if key is not None:
-                falls[key] = falls.get(key, 0) + sign * line.amount_units
-    return tuple(falls.items())
+    return 0 if anew.back_units <= own_units else 2
 
 
 def _totals(
@@ -193,19 +187,22 @@ def _totals(
     """Return the cycles' totals as they are then; what nothing moves any more is at zero."""
     totals = dict(replay.totals)
     for charge in touched:
-        for line in charge.current_lines:
+        for line in charge.current_lines or charge.lines:
             key = key_of(line)
             if key is not None and key not in totals and line.ends_at is not None:
                 kept = wallet.totals.get(key)
                 if kept is not None and kept.product == line.product:
-                    totals[key] = replace(kept, quantity=0, amount_units=0, exact=None)
+                    totals[key] = replace(
+                        kept, quantity=0, amount_units=0, exact=None, latest_at=None, version=0
+                    )
     return tuple(totals.values())
 
 
 def _asked(charge: UsageCharge, command: RerateWallet) -> bool:
     if not command.occurred_from <= charge.reported.occurred_at < command.occurred_to:
         return False
-    meters = {line.meter for line in charge.current_lines if line.product == command.product}
+    lines = charge.current_lines or charge.lines
+    meters = {line.meter for line in lines if line.product == command.product}
     return bool(meters) and command.meter in (None, charge.reported.meter, *meters)
 
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from fractions import Fraction
 
 from application.commands.answers import ChargeAnswer
-from application.commands.corrections import Correction, correct
+from application.commands.corrections import Correction, bounded, correct
 from application.commands.cycle_charges import charges_since
+from application.commands.paid_for import Paid
 from application.commands.rated_usage import WalletStanding, usage_of
 from application.commands.requests import WithdrawCharge
 from application.work import Work
@@ -17,14 +18,16 @@ from domain.catalog.meter import Aggregation, Meter
 from domain.rating.price_list import ListedPrice, PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
 from domain.rating.quantity import distinct_value, quantity_of
-from domain.rating.rate import RatedLine, Usage, rate
-from domain.rating.replay import Replay
+from domain.rating.rate import RatedLine, Usage
+from domain.rating.replay import Recorded, Replay
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidState
 from domain.subscriptions.cycles import Cycle
+from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeWithdrawn
 from domain.usage.payments import key_of
+from domain.wallet.payers import NO_PRICE
 from domain.wallet.wallet import Wallet
 
 WITHDRAWABLE = ("SETTLED", "OBSERVED", "PARTIALLY_REFUNDED", "REFUNDED")
@@ -33,8 +36,8 @@ WITHDRAWABLE = ("SETTLED", "OBSERVED", "PARTIALLY_REFUNDED", "REFUNDED")
 def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
     """Take a charge out of its cycle, and give back what the rest then costs less.
 
-    Raises, first match wins: NotFound, InvalidState (never settled, or its overage is on an
-    invoice).
+    Raises, first match wins: NotFound, InvalidState (never settled, a fee, or its overage is
+    on an invoice).
     """
     charge = work.required(UsageCharge, command.charge_id, "charge")
     wallet = work.wallet_by_id(charge.wallet_id)
@@ -46,10 +49,16 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
             state=charge.status,
             reason=f"charge {charge.id} is {charge.status}: nothing to withdraw",
         )
+    if charge.reported.source == FEE_SOURCE:
+        raise InvalidState(
+            state="FEE",
+            reason=f"charge {charge.id} is a fee of a subscription: refund it, or change the"
+            " subscription",
+        )
     cycle = _Cycle(work, wallet, charge)
-    back_units = 0
-    line_units: list[tuple[TotalKey, int]] = []
+    falls: dict[TotalKey, int] = {}
     totals: list[RunningTotal] = []
+    rest: list[RatedLine] = []
     for line in charge.current_lines:
         key = key_of(line)
         if key is None:
@@ -57,14 +66,19 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
         before = cycle.total(line, key)
         after = cycle.without(line, key, before)
         totals.append(after)
-        line_units.append((key, before.amount_units - after.amount_units))
-        back_units += before.amount_units - after.amount_units
+        falls[key] = before.amount_units - after.amount_units
+        rest_units = line.amount_units - falls[key]
+        if rest_units:
+            rest.append(replace(line, quantity="0", amount_units=rest_units, before=line.after))
+    back_units = sum(falls.values())
     if not charge.lines:
         back_units = charge.net_units
+        falls = {NO_PRICE: back_units}
     elif back_units > 0:
         back_units = max(back_units - charge.refunded_units, 0)
-    correction = Correction(back_units, tuple(line_units), tuple(totals), ())
-    correct(work, wallet, charge, correction, ChargeWithdrawn, command.reason, cycle.charges)
+    falls = bounded(falls, back_units) if falls else {}
+    correction = Correction(falls, tuple(totals), tuple(rest))
+    correct(work, wallet, charge, correction, ChargeWithdrawn, command.reason, Paid(work, wallet))
     cycle.forget_values()
     return ChargeAnswer(charge)
 
@@ -100,18 +114,26 @@ class _Cycle:
         return RunningTotal(*key, line.ends_at, self._charge.asset, quantity_of(line.after))
 
     def without(self, line: RatedLine, key: TotalKey, before: RunningTotal) -> RunningTotal:
-        """Return the total of a line's price as it is without this charge."""
+        """Return the total of a line's price as it is without this charge.
+
+        While one version's cost function alone tells what the cycle costs, it tells what the
+        rest costs; else the rest is rated anew, each charge by its own version.
+        """
+        charge = self._charge
         listed = listed_for(line, self._terms, self._lists, self._usage.occurred_at)
         meter = self._lists.catalog.meters[line.meter]
+        if before.asset != charge.asset:
+            # A later version goes on in another asset, and keeps what it has come to.
+            after = self._moved_back(line, key, meter, listed, before)
+            return replace(before, quantity=after.quantity, latest_at=after.latest_at)
+        if not _tells(line, listed, meter, before):
+            return self._replayed(key, before)
         after = self._moved_back(line, key, meter, listed, before)
-        if not self._others_count(after, meter):
-            return replace(after, amount_units=0, exact=None, latest_at=None)
+        if not after.quantity:
+            return replace(after, amount_units=0, exact=None, latest_at=None, version=0)
+        assert listed is not None
         units = _fall(line, listed, before, after)
-        return replace(after, amount_units=max(before.amount_units - units, 0))
-
-    def _others_count(self, after: RunningTotal, meter: Meter) -> bool:
-        """Whether anything is left in the cycle; of totals at zero only the log can tell."""
-        return after.quantity != 0 or meter.aggregation == Aggregation.LATEST
+        return replace(after, amount_units=before.amount_units - units)
 
     def _moved_back(
         self,
@@ -149,15 +171,14 @@ class _Cycle:
         replay = Replay()
         for other in self._others(key):
             line = next(each for each in other.current_lines if key_of(each) == key)
-            usage = usage_of_charge(other)
-            terms = own_terms(line, self._terms)
-            rated = rate(usage, [terms], self._lists, replay)
-            if rated is not None:
-                replay.add(rated)
+            terms = [own_terms(line, self._terms)]
+            replay.rate(usage_of_charge(other), terms, self._lists, recorded(other))
         rest = replay.totals.get(key)
         if rest is None:
-            return replace(before, quantity=0, exact=None, latest_at=None)
-        return replace(before, quantity=rest.quantity, exact=rest.exact, latest_at=rest.latest_at)
+            return replace(
+                before, quantity=0, amount_units=0, exact=None, latest_at=None, version=0
+            )
+        return rest
 
     def _others(self, key: TotalKey) -> list[UsageCharge]:
         return [
@@ -199,20 +220,42 @@ def own_terms(line: RatedLine, terms: Sequence[PricingTerms]) -> PricingTerms:
     return PricingTerms(line.product, line.version, cycle)
 
 
-def _fall(
-    line: RatedLine, listed: ListedPrice | None, before: RunningTotal, after: RunningTotal
-) -> int:
+def _tells(line: RatedLine, listed: ListedPrice | None, meter: Meter, total: RunningTotal) -> bool:
+    """Whether a price's cost function tells what its cycle has come to, line by line."""
+    if listed is None or meter.aggregation in (Aggregation.MAX, Aggregation.LATEST):
+        return False
+    if (
+        line.version is None
+        or total.version != line.version
+        or listed.overridden != line.overridden
+    ):
+        return False
+    cost = listed.cost
+    if cost.table is not None:
+        return not cost.adds_to_events
+    if cost.per_event or (cost.adds_to_events and not listed.may_fall):
+        return True
+    return total.amount_units == cost.cost(total.quantity)
+
+
+def _fall(line: RatedLine, listed: ListedPrice, before: RunningTotal, after: RunningTotal) -> int:
     """Return how much less a cycle costs without a line. What its event added alone (a fee, a
     minimum, a percentage) goes with it.
     """
-    if listed is None or listed.cost.per_event:
+    if listed.cost.per_event:
         return line.amount_units
     cost = listed.cost
     if cost.table is not None:
         return cost.rounded(*(before.exact or (0, 1))) - cost.rounded(*(after.exact or (0, 1)))
     own = cost.cost(quantity_of(line.after)) - cost.cost(quantity_of(line.before))
-    alone = line.amount_units - own if line.amount_units >= 0 else 0
+    alone = line.amount_units - own if cost.adds_to_events else 0
     return cost.cost(before.quantity) - cost.cost(after.quantity) + alone
+
+
+def recorded(charge: UsageCharge) -> Recorded:
+    """Return how a charge stands where its cycle is rated anew."""
+    observed = charge.status == "OBSERVED"
+    return Recorded(observed, charge.amount_units, charge.refunded_units)
 
 
 def usage_of_charge(charge: UsageCharge) -> Usage:

@@ -23,6 +23,7 @@ RATED_TOPICS = (
     "wallet.usage_credited",
     "wallet.hold_captured",
     "wallet.charge_reversed",
+    "wallet.overage_settled",
 )
 SNAPSHOT_TOPIC = "wallet.snapshot"
 

@@ -72,6 +72,11 @@ class CostFunction:
         """Whether each event is priced alone, whatever the cycle's total."""
         return self.model == PriceModel.PERCENTAGE
 
+    @property
+    def adds_to_events(self) -> bool:
+        """Whether a line may be more or less than what it moves its cycle's cost by."""
+        return not (self._fixed_fee is None and self._minimum is None and self._maximum is None)
+
     def priced(self, quantity: int) -> int:
         """Return what of a cycle's quantity is not free."""
         return max(quantity - self.free, 0)

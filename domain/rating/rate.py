@@ -18,7 +18,7 @@ from domain.rating.cost import CostFunction
 from domain.rating.price_list import ListedPrice, PriceLists
 from domain.rating.pricing import PricingTerms
 from domain.rating.quantity import ONE, distinct_value, measured, selects, text_of
-from domain.rating.running_total import RunningTotal, TotalKey
+from domain.rating.running_total import SEVERAL, RunningTotal, TotalKey
 from domain.refusals import InvalidInput
 from domain.subscriptions.cycles import Cycle
 
@@ -145,6 +145,7 @@ def rate(
             before.amount_units + units,
             exact,
             latest_at,
+            listed.version if before.version in (0, listed.version) else SEVERAL,
         )
         if sight is not None:
             sights.append(sight)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+SEVERAL = -1
+
 TotalKey = tuple[str, str, datetime]
 """A product, the key of a price, and the start of the cycle."""
 
@@ -14,6 +16,7 @@ class RunningTotal:
     """quantity: a count of 10^-18; under MAX and LATEST the cycle's value, under UNIQUE how
     many there are. amount_units: of `asset`, the sum of the lines. exact: of a price by
     dimensions its cost before rounding, as a fraction. latest_at: of the value of LATEST.
+    version: of the product, by which all of it was rated; SEVERAL where there were more.
     """
 
     product: str
@@ -25,6 +28,7 @@ class RunningTotal:
     amount_units: int = 0
     exact: tuple[int, int] | None = None
     latest_at: datetime | None = None
+    version: int = 0
 
     @property
     def key(self) -> TotalKey:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -66,29 +65,11 @@ class Authorization:
                 del self.pinned[grant_id]
 
 
-@dataclass(frozen=True, slots=True)
-class RefundParts:
-    """What a refund takes, backwards through a charge: its overage, then its grants."""
-
-    overage: Range | None
-    allocations: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StillPaid:
-    """What later charges below zero have left to give back. overage_gone_units: of its
-    newest overage, what was forgiven since; by_grant: the most that each grant can get back.
-    """
-
-    overage_gone_units: int
-    by_grant: Mapping[str, int]
-
-
 class UsageCharge(Aggregate):
-    """Units of `asset`, below zero of a charge that credits. refunded_parts: what of each
-    grant's part was given back. lines: how the amount came about, none if it was stated;
-    current_lines: since it was last rated anew. corrected_units: what withdrawing and
-    re-rating gave back in all; taken: what re-rating took of grants.
+    """Units of `asset`, below zero of a charge that credits. lines: how the amount came about,
+    none if it was stated; current_lines: since it was last rated anew. corrected_units: what
+    withdrawing and re-rating gave back in all. given: how it was given back, and re-rating
+    took more; who has paid in the end `domain/usage/payments.py` tells.
     """
 
     TOPIC = "charge"
@@ -101,8 +82,6 @@ class UsageCharge(Aggregate):
     refunded_units: int
     allocations: tuple[Part, ...]
     overage: Range | None
-    overage_refunded_units: int
-    refunded_parts: dict[str, int]
     would_refuse: bool
     balance_after_units: int
     hold_id: str | None
@@ -115,7 +94,7 @@ class UsageCharge(Aggregate):
     lines: tuple[RatedLine, ...]
     current_lines: tuple[RatedLine, ...]
     corrected_units: int
-    taken: tuple[Part, ...]
+    given: tuple[ChargeRefunded | ChargeCorrected, ...]
     credited: bool
     _forgiven_units: int
 
@@ -193,19 +172,14 @@ class UsageCharge(Aggregate):
 
     def give_back(self, event: ChargeRefunded) -> None:
         self.refunded_units += event.units
-        self.overage_refunded_units += event.overage_units
-        for grant_id, units in event.from_allocations:
-            self.refunded_parts[grant_id] = self.refunded_parts.get(grant_id, 0) + units
+        self.given += (event,)
         self.status = (
             "REFUNDED" if self.refunded_units == self.amount_units else "PARTIALLY_REFUNDED"
         )
 
     def correct(self, event: ChargeCorrected) -> None:
         self.corrected_units += event.units
-        self.overage_refunded_units += event.overage_units
-        for grant_id, units in event.from_allocations:
-            self.refunded_parts[grant_id] = self.refunded_parts.get(grant_id, 0) + units
-        self.taken += event.allocations
+        self.given += (event,)
         self.current_lines = event.lines
 
     def _open(
@@ -219,8 +193,6 @@ class UsageCharge(Aggregate):
         self.refunded_units = 0
         self.allocations = ()
         self.overage = None
-        self.overage_refunded_units = 0
-        self.refunded_parts = {}
         self.would_refuse = False
         self.balance_after_units = event.balance_after_units
         self.authorized = None
@@ -231,7 +203,7 @@ class UsageCharge(Aggregate):
         self.budgets = ()
         self.lines = self.current_lines = ()
         self.corrected_units = 0
-        self.taken = ()
+        self.given = ()
         self.credited = False
         self._forgiven_units = 0
 
@@ -253,38 +225,17 @@ class UsageCharge(Aggregate):
         return self.amount_units - self.refunded_units - self.corrected_units
 
     @property
-    def paid_parts(self) -> tuple[Part, ...]:
-        """Return what grants have paid in all, the newest last."""
-        return (*self.allocations, *self.taken)
+    def refunded_parts(self) -> dict[str, int]:
+        """Return what refunds gave back to the grants that paid."""
+        refunds = [each for each in self.given if isinstance(each, ChargeRefunded)]
+        return dict(merged(*(each.from_allocations for each in refunds)))
 
-    @property
-    def returnable_units(self) -> int:
-        """Return the most that its own grants and overage can get back."""
-        return self._owed_units(None) + sum(units for _, units in self._grants_left(None))
+    def refundable_units(self, amount_units: int | None, paid_units: int) -> int:
+        """Return the units to refund (default: all that remain). paid_units: what of it is
+        still paid.
 
-    def _owed_units(self, still: StillPaid | None) -> int:
-        gone_units = still.overage_gone_units if still is not None else 0
-        return max(self.overage_units - self.overage_refunded_units - gone_units, 0)
-
-    def _grants_left(self, still: StillPaid | None) -> list[Part]:
-        left: list[Part] = []
-        for grant_id, paid_units in merged(self.paid_parts):
-            units = paid_units - self.refunded_parts.get(grant_id, 0)
-            if still is not None:
-                units = min(units, still.by_grant.get(grant_id, 0))
-            if units > 0:
-                left.append((grant_id, units))
-        return left
-
-    def refund_parts(
-        self, amount_units: int | None, still: StillPaid | None = None
-    ) -> tuple[int, RefundParts]:
-        """Return the units to refund (default: all that remain) and where they come from.
-        still: of a charge whose price may have given back since.
-
-        Overage first, its newest units first; then the grants, newest allocation first.
-        Raises InvalidState (no settled charge, or nothing left), InvalidInput (`amount`
-        zero or above what remains).
+        Raises InvalidState (no settled charge, or one below zero), BeyondRefundable (zero or
+        above what remains).
         """
         if self.status not in REFUNDABLE:
             raise InvalidState(
@@ -294,32 +245,11 @@ class UsageCharge(Aggregate):
             raise InvalidState(
                 state=self.status, reason=f"charge {self.id} has given back: nothing to refund"
             )
-        returnable_units = self._owed_units(still)
-        returnable_units += sum(part for _, part in self._grants_left(still))
-        remaining_units = min(self.net_units, returnable_units)
+        remaining_units = min(self.net_units, paid_units)
         units = remaining_units if amount_units is None else amount_units
         if not 0 < units <= remaining_units:
             raise BeyondRefundable(remaining_units)
-        return units, self.parts_back(units, still)
-
-    def parts_back(self, units: int, still: StillPaid | None = None) -> RefundParts:
-        """Return where units that go back come from; at most `returnable_units`."""
-        from_overage_units = min(self._owed_units(still), units)
-        overage: Range | None = None
-        if from_overage_units:
-            assert self.overage is not None
-            gone_units = still.overage_gone_units if still is not None else 0
-            end = self.overage[1] - self.overage_refunded_units - gone_units
-            overage = (end - from_overage_units, end)
-        left_units = units - from_overage_units
-        parts: list[Part] = []
-        for grant_id, paid_units in reversed(self._grants_left(still)):
-            part = min(paid_units, left_units)
-            if part > 0:
-                parts.append((grant_id, part))
-                left_units -= part
-        assert left_units == 0
-        return RefundParts(overage, tuple(parts))
+        return units
 
 
 class BeyondRefundable(Exception):

@@ -17,6 +17,7 @@ from domain.costs.table import VendorCost
 from domain.grants.events import Paid
 from domain.rating.rate import RatedLine
 from domain.wallet.events import Part, Range
+from domain.wallet.payers import PaidFor
 
 if TYPE_CHECKING:
     from domain.usage.charge import HoldPointer, UsageCharge
@@ -261,9 +262,9 @@ class AuthorizationReleased(ChargeEvent):
 
 @dataclass(frozen=True)
 class ChargeRefunded(ChargeEvent):
-    """`overage_units` are taken off its overage, the newest first: `forgiven` were still
-    owed, the rest a grant had repaid. returned: (grant id, units) of its allocations and of
-    grants that had repaid; compensated: (grant id, units, COMPENSATION grant id).
+    """`overage_units` are taken off its overage: `forgiven` were still owed, the rest a grant
+    had repaid. returned: (grant id, units) of its allocations and of grants that had repaid;
+    compensated: (grant id, units, COMPENSATION grant id). paid: by price.
     """
 
     TOPIC: ClassVar[str] = "charge.refunded"
@@ -278,6 +279,7 @@ class ChargeRefunded(ChargeEvent):
     from_allocations: tuple[Part, ...]
     returned: tuple[Part, ...]
     compensated: tuple[tuple[str, int, str], ...]
+    paid: tuple[PaidFor, ...]
     private: dict[str, Any]
 
     def apply(self, aggregate: UsageCharge) -> None:
@@ -290,8 +292,8 @@ class ChargeCorrected(ChargeEvent):
 
     units: what goes back; below zero: what is taken. Going back as in a refund: of overage
     `overage_units`, of which `forgiven` were still owed; from_allocations: of grants that
-    paid, also for other charges of the cycle. Taken: `allocations`, `overage`. lines: how the
-    charge comes about now.
+    paid, also for other charges of the cycle. Taken: `allocations`, `overage`. paid: how what
+    was paid for each price changes. lines: how the charge comes about now.
     """
 
     customer_id: str
@@ -306,6 +308,7 @@ class ChargeCorrected(ChargeEvent):
     compensated: tuple[tuple[str, int, str], ...]
     allocations: tuple[Part, ...]
     overage: Range | None
+    paid: tuple[PaidFor, ...]
     lines: tuple[RatedLine, ...]
     private: dict[str, Any]
 
@@ -320,7 +323,9 @@ class ChargeCorrected(ChargeEvent):
 
 @dataclass(frozen=True)
 class ChargeWithdrawn(ChargeCorrected):
-    """It never happened: what the rest of its cycle then costs less goes back."""
+    """It never happened: what the rest of its cycle then costs less goes back. lines: what it
+    took more or less than that.
+    """
 
     TOPIC: ClassVar[str] = "charge.withdrawn"
 

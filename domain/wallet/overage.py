@@ -31,6 +31,12 @@ def oldest(owed: Iterable[Range], units: int) -> tuple[Range, ...]:
     return tuple(taken)
 
 
+def newest(owed: Iterable[Range], units: int) -> tuple[Range, ...]:
+    """Return the last `units` of ranges that are in order."""
+    kept = list(owed)
+    return tuple(without(kept, oldest(kept, max(length(kept) - units, 0))))
+
+
 def common(owed: Iterable[Range], within: Range) -> tuple[Range, ...]:
     """Return what of `within` is owed."""
     cut = ((max(start, within[0]), min(end, within[1])) for start, end in owed)

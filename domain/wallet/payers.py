@@ -1,21 +1,32 @@
-"""Who paid what a price took in a cycle: of prices whose lines may be negative.
+"""Who paid what a price took in a cycle, and to whom it goes back.
 
-A tier of all units that is reached, or a latest value that falls, makes a cycle cost less:
-what was taken too much goes back to those who paid it, overage that is still owed first,
-then grants, the newest first. Units of the price's asset.
+A tier of all units that is reached, a latest value that falls, a charge that is withdrawn or
+rated anew make a cycle cost less: what was taken too much goes back to those who paid it.
+First to whoever paid for the charge itself, then to the others, and among them in this
+order: overage that is owed and on no invoice is no longer owed; grants, the newest first;
+overage that was invoiced, which only a new grant can make good. Never more than was taken.
+Units of the price's asset.
+
+A wallet knows the payers of a price's cycle in full or not at all. It need not while each
+charge still has what it took: then each charge tells its own. It does from the first charge
+by a price whose lines may be below zero, and from the first time that one charge's money goes
+back because of another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from domain.rating.running_total import TotalKey
 from domain.wallet import overage
 from domain.wallet.overage import Range
 
 Part = tuple[str, int]
+
+NO_PRICE: TotalKey = ("", "", datetime(1970, 1, 1, tzinfo=UTC))
+"""Stands for the total of what no price rated: amounts that were stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +51,74 @@ class PaidFor:
 
 @dataclass(slots=True)
 class Payers:
-    """Grants and ranges of the account's overage that paid, the newest last."""
+    """Grants, the newest last, and ranges of the account's overage that paid and have not
+    got it back. What a grant repaid of the overage, the grant has paid.
+    """
 
     grants: list[Part] = field(default_factory=list)
     overage: list[Range] = field(default_factory=list)
+
+    @property
+    def units(self) -> int:
+        return sum(units for _, units in self.grants) + overage.length(self.overage)
+
+    def copy(self) -> Payers:
+        return Payers(list(self.grants), list(self.overage))
+
+    def within(self, other: Payers) -> Payers:
+        """Return what of these payments the other knows too."""
+        left = other.units_by_grant()
+        grants: list[Part] = []
+        for grant_id, units in reversed(self.grants):
+            part = min(units, left.get(grant_id, 0))
+            if part:
+                left[grant_id] -= part
+                grants.insert(0, (grant_id, part))
+        return Payers(grants, list(overage.within(other.overage, self.overage)))
+
+    def units_by_grant(self) -> dict[str, int]:
+        by_grant: dict[str, int] = {}
+        for grant_id, units in self.grants:
+            by_grant[grant_id] = by_grant.get(grant_id, 0) + units
+        return by_grant
 
     def returnable_units(self, owed: Iterable[Range]) -> int:
         """Return what could go back. owed: the account's overage that is on no invoice."""
         of_overage = overage.length(overage.within(owed, self.overage)) if self.overage else 0
         return of_overage + sum(units for _, units in self.grants)
 
-    def newest(self, units: int) -> tuple[Part, ...]:
-        """Return the newest parts that come to `units`, the newest first."""
+    def give_up(self, units: int, owed: Sequence[Range]) -> GivenUp:
+        """Take off the newest that come to `units`. owed: the account's overage that is on
+        no invoice.
+        """
+        forgiven = overage.newest(overage.within(owed, self.overage), units)
+        self.overage = overage.without(self.overage, forgiven)
+        units -= overage.length(forgiven)
         parts: list[Part] = []
-        for grant_id, paid_units in reversed(self.grants):
+        while units and self.grants:
+            grant_id, paid_units = self.grants.pop()
             part = min(paid_units, units)
-            if part:
-                parts.append((grant_id, part))
-                units -= part
-        return tuple(parts)
+            parts.append((grant_id, part))
+            units -= part
+            if paid_units > part:
+                self.grants.append((grant_id, paid_units - part))
+        invoiced: tuple[Range, ...] = ()
+        if units and self.overage:
+            rest = overage.without(self.overage, owed)
+            invoiced = overage.newest(rest, units)
+            self.overage = overage.without(self.overage, invoiced)
+        return GivenUp(forgiven, tuple(parts), invoiced)
 
     # Folding
 
     def move(self, paid: PaidFor) -> None:
         if paid.anew:
             self.grants, self.overage = [], []
-        for grant_id, units in paid.returned:
-            self._take_off(grant_id, units)
-        if paid.returned_overage:
-            self.overage = overage.without(self.overage, paid.returned_overage)
+        self.take_off(paid.returned, paid.returned_overage)
         for grant_id, units in paid.added:
             self._add(grant_id, units)
-        for new in paid.added_overage:
-            overage.add(self.overage, new)
+        if paid.added_overage:
+            self._add_overage(paid.added_overage)
 
     def repay(self, grant_id: str, ranges: Iterable[Range]) -> None:
         """Overage that a grant repaid was paid by that grant."""
@@ -87,6 +133,19 @@ class Payers:
         elif units:
             self.grants.append((grant_id, units))
 
+    def _add_overage(self, ranges: tuple[Range, ...]) -> None:
+        if not self.overage or ranges[0][0] >= self.overage[-1][1]:
+            for each in ranges:
+                overage.add(self.overage, each)
+        else:
+            self.overage = overage.joined(self.overage, ranges)
+
+    def take_off(self, parts: Iterable[Part], ranges: Sequence[Range]) -> None:
+        for grant_id, units in parts:
+            self._take_off(grant_id, units)
+        if ranges:
+            self.overage = overage.without(self.overage, ranges)
+
     def _take_off(self, grant_id: str, units: int) -> None:
         for place in range(len(self.grants) - 1, -1, -1):
             paid_by, paid_units = self.grants[place]
@@ -97,20 +156,53 @@ class Payers:
         self.grants = [part for part in self.grants if part[1]]
 
 
+def payers_told(paid: Iterable[PaidFor]) -> dict[TotalKey, Payers]:
+    """Return the payers that begin with these."""
+    payers: dict[TotalKey, Payers] = {}
+    for each in paid:
+        payers.setdefault(each.key, Payers()).move(each)
+    return payers
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """forgiven: no longer owed; parts: of grants, the newest first; invoiced: of overage that
+    was invoiced.
+    """
+
+    forgiven: tuple[Range, ...] = ()
+    parts: tuple[Part, ...] = ()
+    invoiced: tuple[Range, ...] = ()
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        return (*self.forgiven, *self.invoiced)
+
+    @property
+    def units(self) -> int:
+        return overage.length(self.ranges) + sum(units for _, units in self.parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A line, as payment is shared: key: of the total whose price may fall, else None."""
+    """A line, as payment is shared. key: of the total whose payers are known, else None;
+    own: what the charge itself paid for it, of a line below zero.
+    """
 
     key: TotalKey | None
     units: int
+    own: Payers | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """forgiven, returned: what goes back in all. paid: how what was paid for each changes."""
+    """forgiven, returned, invoiced: what goes back in all. paid: how what was paid for each
+    changes.
+    """
 
     forgiven: tuple[Range, ...]
     returned: tuple[Part, ...]
+    invoiced: tuple[Range, ...]
     paid: tuple[PaidFor, ...]
 
 
@@ -124,36 +216,34 @@ def share_out(
     """Share what pays for a charge among its lines, and say what goes back.
 
     What a negative line gives up pays for the positive ones first; only what is left goes
-    back. parts, incurred: what the charge as a whole took. owed: the account's overage that
-    is on no invoice.
+    back. payers: of each negative line. parts, incurred: what the charge as a whole took.
+    owed: the account's overage that is on no invoice.
     """
     gained = sum(line.units for line in lines if line.units > 0)
-    pool = _Pool()
+    pool = _Pool([], [])
     forgiven: list[Range] = []
     returned: list[Part] = []
+    invoiced: list[Range] = []
     paid: list[PaidFor] = []
     for line in lines:
         if line.units >= 0 or line.key is None:
             continue
         handed_units = min(gained, -line.units)
         gained -= handed_units
-        given = payers[line.key]
-        back_units = -line.units - handed_units
-        ranges = _newest(overage.within(owed, given.overage), back_units)
-        back = _Pool(list(given.newest(-line.units - overage.length(ranges))), [])
-        returned_parts, _ = back.take(back_units - overage.length(ranges))
-        handed, _ = back.take(handed_units)
-        rest_units = handed_units - sum(units for _, units in handed)
-        handed_ranges = _newest(overage.without(given.overage, ranges), rest_units)
-        pool.parts += reversed(handed)
-        pool.ranges += handed_ranges
-        forgiven += ranges
-        returned += returned_parts
+        left = payers[line.key].copy()
+        own = line.own.within(left) if line.own is not None else Payers()
+        back = _give_up(left, own, -line.units - handed_units, owed)
+        handed = _give_up(left, own, handed_units, owed)
+        pool.parts += reversed(handed.parts)
+        pool.ranges = overage.joined(pool.ranges, handed.ranges)
+        forgiven += back.forgiven
+        returned += back.parts
+        invoiced += back.invoiced
         paid.append(
             PaidFor(
                 *line.key,
-                returned=(*returned_parts, *handed),
-                returned_overage=(*ranges, *handed_ranges),
+                returned=(*back.parts, *handed.parts),
+                returned_overage=(*back.ranges, *handed.ranges),
             )
         )
     pool.parts += parts
@@ -164,13 +254,31 @@ def share_out(
             mine, mine_ranges = pool.take(line.units)
             if line.key is not None:
                 paid.append(PaidFor(*line.key, added=mine, added_overage=mine_ranges))
-    return Shared(tuple(forgiven), tuple(returned), tuple(paid))
+    return Shared(
+        tuple(overage.joined((), forgiven)),
+        tuple(returned),
+        tuple(overage.joined((), invoiced)),
+        tuple(paid),
+    )
+
+
+def _give_up(left: Payers, own: Payers, units: int, owed: Sequence[Range]) -> GivenUp:
+    """Take `units` off what is left, of it what is its own first."""
+    first = own.give_up(units, owed)
+    if first.units:
+        left.take_off(first.parts, first.ranges)
+    rest = left.give_up(units - first.units, owed)
+    return GivenUp(
+        (*first.forgiven, *rest.forgiven),
+        (*first.parts, *rest.parts),
+        (*first.invoiced, *rest.invoiced),
+    )
 
 
 @dataclass(slots=True)
 class _Pool:
-    parts: list[Part] = field(default_factory=list)
-    ranges: list[Range] = field(default_factory=list)
+    parts: list[Part]
+    ranges: list[Range]
 
     def take(self, units: int) -> tuple[tuple[Part, ...], tuple[Range, ...]]:
         """Take so much from the front, grants before overage."""
@@ -185,9 +293,3 @@ class _Pool:
         ranges = overage.oldest(self.ranges, units)
         self.ranges = overage.without(self.ranges, ranges)
         return tuple(mine), ranges
-
-
-def _newest(ranges: Iterable[Range], units: int) -> tuple[Range, ...]:
-    """Return the last `units` of ranges that are in order."""
-    kept = list(ranges)
-    return tuple(overage.without(kept, overage.oldest(kept, max(overage.length(kept) - units, 0))))

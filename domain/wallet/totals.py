@@ -27,11 +27,14 @@ class TotalsMoved:
 
 @dataclass(frozen=True, slots=True)
 class RatedMove:
-    """What a rated charge moves. shares: its lines, where the price of one may fall."""
+    """What a rated charge moves. shares: its lines, where the payers of one are known; told:
+    payers that are known from now on.
+    """
 
     totals: tuple[RunningTotal, ...]
     shares: tuple[Share, ...] = ()
     closed_before: datetime | None = None
+    told: tuple[PaidFor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,9 @@ NO_TOTALS = TotalsState()
 
 @dataclass(slots=True)
 class Totals:
-    """closed_before: a cycle that ended by then may have moved and is no longer kept."""
+    """closed_before: a cycle that ended by then may have moved and is no longer kept.
+    payers: of those totals whose payers are known (`domain/wallet/payers.py`).
+    """
 
     by_key: dict[TotalKey, RunningTotal] = field(default_factory=dict)
     payers: dict[TotalKey, Payers] = field(default_factory=dict)
@@ -91,6 +96,8 @@ class Totals:
         for paid in moved.paid:
             payers = self.payers.get(paid.key)
             if payers is None:
+                if paid.key not in self.by_key:  # of a cycle that only the log knows
+                    continue
                 payers = self.payers[paid.key] = Payers()
             payers.move(paid)
 

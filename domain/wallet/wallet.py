@@ -83,7 +83,7 @@ from domain.wallet.events import (
 from domain.wallet.holds import OpenHold
 from domain.wallet.limits import Limits, tell_crossed
 from domain.wallet.modes import beyond_limit
-from domain.wallet.payers import PaidFor, share_out
+from domain.wallet.payers import payers_told, share_out
 from domain.wallet.spend_events import (
     BudgetRemoved,
     BudgetSet,
@@ -598,7 +598,7 @@ class Wallet(Aggregate):
         if account is None:
             account = self._account(asset, at)
         if mode == "SHADOW":
-            moved = self._moved(account, rated)
+            moved = self._observed(rated)
             self._tell(account, charge_id, units, (), None, True, at, counts, moved)
             if limits is not None:
                 limits.tell_crossed()
@@ -622,17 +622,24 @@ class Wallet(Aggregate):
         self,
         account: Account,
         rated: RatedMove | None,
-        burned: tuple[Part, ...] = (),
-        incurred: Range | None = None,
+        burned: tuple[Part, ...],
+        incurred: Range | None,
     ) -> TotalsMoved | None:
         """Return what a charge's event says of totals."""
         if rated is None:
             return None
-        paid: tuple[PaidFor, ...] = ()
-        if rated.shares and self.mode != "SHADOW":
-            owed = account.unbilled()
-            paid = share_out(rated.shares, self.totals.payers, owed, burned, incurred).paid
+        paid = rated.told
+        if rated.shares:
+            payers = self.totals.payers
+            if paid:
+                payers = payers | payers_told(paid)
+            falls = any(share.units < 0 for share in rated.shares)
+            owed = account.unbilled() if falls else ()
+            paid += share_out(rated.shares, payers, owed, burned, incurred).paid
         return TotalsMoved(rated.totals, paid, rated.closed_before)
+
+    def _observed(self, rated: RatedMove | None) -> TotalsMoved | None:
+        return TotalsMoved(rated.totals, (), rated.closed_before) if rated is not None else None
 
     def reverse(
         self,
@@ -851,8 +858,11 @@ class Wallet(Aggregate):
             released = tuple((grant_id, part) for grant_id, part in kept.items() if part)
             released_units = hold.held_units - burned_pinned_units
             uncovered_released_units = uncovered_units
-        moved = self._moved(account, rated, merged(burned_pinned, burned), incurred)
-        touched = [account.changing(g) for g, _ in merged(burned_pinned, burned, released)]
+        paid_by = merged(burned_pinned, burned)
+        moved = (
+            self._observed(rated) if observed else self._moved(account, rated, paid_by, incurred)
+        )
+        touched = [account.changing(g) for g, _ in merged(paid_by, released)]
         self.record(
             HoldCaptured(
                 self.id,
@@ -881,7 +891,7 @@ class Wallet(Aggregate):
         if limits is not None:
             limits.tell_crossed()
         return Settlement(
-            merged(burned_pinned, burned),
+            paid_by,
             incurred,
             would_refuse,
             observed,

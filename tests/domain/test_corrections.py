@@ -362,6 +362,105 @@ def test_rerating_to_lines_below_zero_comes_to_what_was_previewed_at_once(books:
     check_reloads(books)
 
 
+def hybrid(bought: str) -> Books:
+    """What acme has not bought is overage."""
+    books = Books()
+    books.at(2026, 1, 1)
+    books.customer(mode="HYBRID")
+    books.grant("bought", bought, asset="USD", paid=Money("5", "USD"))
+    meter(books, "tokens")
+    return books
+
+
+def owed(books: Books) -> str:
+    return decimal_of(books.account("USD").owed_units, 9)
+
+
+def test_rerating_to_lines_below_zero_where_overage_pays() -> None:
+    # given
+    books = hybrid("12")
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="0.01"))
+    first, second = use(books, "a", "tokens", "990"), use(books, "b", "tokens", "20")
+    books.later(minutes=1)
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    # when
+    assert of(rerate(books, 2, dry=False)) == (2, "10.1", "80.8")
+    # then
+    assert [net(books, first), net(books, second)] == ["99", "-18.2"]
+    assert (burned(books), owed(books)) == ("11.8", "69")
+    assert of(rerate(books, 2, dry=False)) == (0, "80.8", "80.8")
+    check_reloads(books)
+
+
+def test_withdrawing_forgives_overage_that_paid_for_others() -> None:
+    # given prices that rise
+    books = hybrid("50")
+    tiers = (TierSaid("0.05", "1000"), TierSaid("0.10"))
+    publish(books, "api", said_price("tokens", "GRADUATED", tiers=tiers))
+    first, second = use(books, "a", "tokens", "1000"), use(books, "b", "tokens", "1000")
+    assert (burned(books), owed(books)) == ("50", "100")
+    # when
+    withdraw(books, first)
+    # then what it paid goes back, and what the other owes too much
+    assert (burned(books), owed(books)) == ("0", "50")
+    assert (net(books, first), net(books, second)) == ("-50", "100")
+    # when
+    withdraw(books, second)
+    # then
+    assert (burned(books), owed(books)) == ("0", "0")
+    check_reloads(books)
+
+
+def test_a_refund_gives_back_no_more_than_a_withdrawal_left(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    tiers = (TierSaid("0.05", "1000"), TierSaid("0.10"))
+    publish(books, "api", said_price("tokens", "GRADUATED", tiers=tiers))
+    first, second = use(books, "a", "tokens", "1000"), use(books, "b", "tokens", "1000")
+    withdraw(books, first)
+    # then
+    with pytest.raises(InvalidInput, match="at most 50 USD remain"):
+        books.refund(second, "all of it", "100")
+    books.refund(second, "r")
+    assert burned(books) == "0"
+    check_reloads(books)
+
+
+@pytest.mark.parametrize("rerated", [True, False])
+def test_a_price_that_becomes_one_of_volume_gives_back(books: Books, rerated: bool) -> None:
+    # given
+    meter(books, "tokens")
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="0.10"))
+    use(books, "a", "tokens", "990")
+    books.later(minutes=1)
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    if rerated:
+        assert of(rerate(books, 2, dry=False)) == (1, "99", "99")
+    # when
+    credit = use(books, "b", "tokens", "20")
+    # then
+    assert (amounts(credit), burned(books)) == (["-18.2"], "80.8")
+    assert total(books) == "1010: 80.8"
+    check_reloads(books)
+
+
+def test_withdrawing_where_versions_are_mixed_leaves_what_the_rest_costs(books: Books) -> None:
+    # given
+    meter(books, "tokens")
+    tiers = (TierSaid("0.10", "1000"), TierSaid("0.05"))
+    publish(books, "api", said_price("tokens", "GRADUATED", tiers=tiers))
+    first, second = use(books, "a", "tokens", "600"), use(books, "b", "tokens", "400")
+    books.later(minutes=1)
+    publish(books, "api", said_price("tokens", "UNIT", unit_price="0.20"))
+    third = use(books, "c", "tokens", "100")
+    assert burned(books) == "120"
+    # when, then
+    for charge, rest in ((first, "60"), (third, "40"), (second, "0")):
+        withdraw(books, charge)
+        assert burned(books) == rest
+    check_reloads(books)
+
+
 def test_refunded_and_withdrawn_parts_stay_out(books: Books) -> None:
     # given
     meter(books, "tokens")

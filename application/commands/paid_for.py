@@ -1,0 +1,138 @@
+"""Who has paid for the charges of a wallet and has not got it back: of a charge, and of a
+price in a cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from application.commands.cycle_charges import charges_since
+from application.work import Work
+from domain.rating.running_total import TotalKey
+from domain.usage.charge import UsageCharge
+from domain.usage.payments import OwnPayers, key_of, own_payers, payers_of
+from domain.wallet import overage
+from domain.wallet.burndown import merged
+from domain.wallet.events import OverageSettled, Part, Range
+from domain.wallet.payers import GivenUp, PaidFor, Payers
+from domain.wallet.wallet import Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class ChargePaid:
+    """What a charge took and can still give back. by_key: by its prices, in the order of its
+    lines; known: those whose payers the wallet knows, or did; repaid: the grants that repaid
+    its overage.
+    """
+
+    by_key: OwnPayers
+    known: set[TotalKey]
+    repaid: set[str]
+
+    @property
+    def units(self) -> int:
+        return sum(payers.units for payers in self.by_key.values())
+
+    def together(self) -> Payers:
+        """Return all of it; what grants repaid of overage is the newest."""
+        parts = [part for payers in self.by_key.values() for part in payers.grants]
+        parts.sort(key=lambda part: part[0] in self.repaid)
+        ranges: list[Range] = []
+        for payers in self.by_key.values():
+            ranges = overage.joined(ranges, payers.overage)
+        return Payers(parts, ranges)
+
+    def take_off(self, back: GivenUp) -> tuple[PaidFor, ...]:
+        """Return what that takes off each price, the last first."""
+        left = dict(merged(back.parts))
+        paid: list[PaidFor] = []
+        for key, payers in reversed(self.by_key.items()):
+            parts: list[Part] = []
+            for grant_id, units in payers.units_by_grant().items():
+                part = min(units, left.get(grant_id, 0))
+                if part:
+                    left[grant_id] -= part
+                    parts.append((grant_id, part))
+            ranges = overage.within(payers.overage, back.ranges)
+            if parts or ranges:
+                paid.append(PaidFor(*key, returned=tuple(parts), returned_overage=ranges))
+        return tuple(paid)
+
+
+class Paid:
+    """Asks the wallet, and the log only where the wallet does not know."""
+
+    def __init__(self, work: Work, wallet: Wallet) -> None:
+        self._work = work
+        self._wallet = wallet
+        self._repaid: Sequence[OverageSettled] | None = None
+
+    def known(self, key: TotalKey, ends_at: datetime) -> Payers | None:
+        """Return the payers of a price's cycle; None if each charge still has what it took."""
+        work, totals = self._work, self._wallet.totals
+        if totals.dropped(key, ends_at):
+            return work.batch.older(work.tenant_id, self._wallet.id, key).payers.get(key)
+        return totals.payers.get(key)
+
+    def of_cycle(self, key: TotalKey, ends_at: datetime) -> Payers:
+        """Return them in any case. The charges of a cycle are read once: from then on the
+        wallet knows.
+        """
+        known = self.known(key, ends_at)
+        if known is not None:
+            return known
+        total = self._wallet.totals.get(key)
+        if total is None and not self._wallet.totals.dropped(key, ends_at):
+            return Payers()
+        charges = charges_since(self._work, self._wallet, key[2])
+        asset = total.asset if total is not None else _asset(charges, key)
+        if asset is None:
+            return Payers()
+        return payers_of(charges, key, asset, self.repaid())
+
+    def of_charge(self, charge: UsageCharge) -> ChargePaid:
+        """Return what a charge took and can still give back."""
+        own = own_payers(charge, ())
+        owed = self._owed(charge.asset)
+        if any(not overage.covers(owed, payers.overage) for payers in own.values()):
+            own = own_payers(charge, self.repaid())
+        ends = {key_of(line): line.ends_at for line in (*charge.lines, *charge.current_lines)}
+        known: set[TotalKey] = set()
+        for key in own:
+            ends_at = ends.get(key)
+            payers = self.known(key, ends_at) if ends_at is not None else None
+            if payers is not None:
+                known.add(key)
+                own[key] = own[key].within(payers)
+        added = {part[0] for event in charge.given for paid in event.paid for part in paid.added}
+        took = {*added, *(grant_id for grant_id, _ in charge.allocations)}
+        paid = {grant_id for payers in own.values() for grant_id, _ in payers.grants}
+        return ChargePaid(own, known, paid - took)
+
+    def repaid(self) -> Sequence[OverageSettled]:
+        """Return how grants repaid the wallet's overage; read once."""
+        if self._repaid is None:
+            self._repaid = self._work.repayments(self._wallet)
+        return self._repaid
+
+    def _owed(self, asset: str) -> Sequence[tuple[int, int]]:
+        account = self._wallet.accounts.get(asset)
+        return account.owed if account is not None else ()
+
+
+def told(key: TotalKey, payers: Payers) -> PaidFor:
+    """Return what makes a wallet know the payers of a price's cycle."""
+    return PaidFor(*key, added=tuple(payers.grants), added_overage=tuple(payers.overage), anew=True)
+
+
+def _asset(charges: Sequence[UsageCharge], key: TotalKey) -> str | None:
+    return next(
+        (
+            each.asset
+            for each in reversed(charges)
+            if any(key_of(line) == key for line in each.lines)
+        ),
+        None,
+    )
