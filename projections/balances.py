@@ -422,8 +422,8 @@ _FOLD: dict[type[Event], Callable[[State, str, Any], None]] = {
     WalletUnfrozen: _unfreeze,
 }
 
-_LATER_WALLET_EVENTS = (ModeChanged, WalletFrozen, WalletUnfrozen)
-_LATER_HOLD_EVENTS = (HoldExtended, HoldCaptured, HoldReleased, HoldLapsed)
+_LATER_WALLET_EVENTS = {ModeChanged, WalletFrozen, WalletUnfrozen}
+_LATER_HOLD_EVENTS = {HoldExtended, HoldCaptured, HoldReleased, HoldLapsed}
 
 
 def _named(event: Any) -> Iterable[str]:
@@ -462,13 +462,13 @@ class Balances(ReadModel[State]):
         accounts: set[tuple[str, str]] = set()
         for _, tenant, event in batch:
             accounts.add((tenant, event.originator_id))
-            if isinstance(event, _LATER_WALLET_EVENTS):
+            if type(event) in _LATER_WALLET_EVENTS:
                 wallets.add((tenant, event.originator_id))
             of_event = _GRANTS_OF.get(type(event))
             if of_event is not None:
                 grants.update((tenant, grant_id) for grant_id in of_event(event))
-            if isinstance(event, _LATER_HOLD_EVENTS):
-                holds.add((tenant, event.hold_id))
+            if type(event) in _LATER_HOLD_EVENTS:
+                holds.add((tenant, event.hold_id))  # type: ignore[attr-defined]
         state = State()
         for wallet in WALLETS.load(connection, self.location, wallets):
             state.wallets[wallet.wallet_id] = wallet

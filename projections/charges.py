@@ -198,13 +198,7 @@ _FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
     ChargeRerated: _correct,
 }
 
-_LATER_EVENTS = (
-    ChargeCaptured,
-    ChargeCredited,
-    AuthorizationReleased,
-    ChargeRefunded,
-    ChargeCorrected,
-)
+_LATER_EVENTS = _FOLD.keys() - {ChargeSettled, ChargeObserved, ChargeAuthorized}
 
 
 class Charges(ReadModel[State]):
@@ -227,7 +221,7 @@ class Charges(ReadModel[State]):
         later = {
             (tenant, event.originator_id)
             for _, tenant, event in batch
-            if isinstance(event, _LATER_EVENTS)
+            if type(event) in _LATER_EVENTS
         }
         return State(CHARGES.load(connection, self.location, later))
 

@@ -191,15 +191,17 @@ OBLIGATIONS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     **dict.fromkeys(FEE_EVENTS, _of_plan),
 }
 
-WALLET_OF: tuple[type[Event], ...] = (
-    ChargeSettled,
-    ChargeCaptured,
-    ChargeRefunded,
-    ChargeCredited,
-    ChargeWithdrawn,
-    ChargeRerated,
-    GrantRepaidOverage,
-    *FEE_EVENTS,
+WALLET_OF: frozenset[type[Event]] = frozenset(
+    (
+        ChargeSettled,
+        ChargeCaptured,
+        ChargeRefunded,
+        ChargeCredited,
+        ChargeWithdrawn,
+        ChargeRerated,
+        GrantRepaidOverage,
+        *FEE_EVENTS,
+    )
 )
 
 
@@ -239,7 +241,7 @@ class Journal(ReadModel[Loaded]):
             ids = OBLIGATIONS_OF.get(type(event))
             if ids is not None:
                 obligations.update((tenant, each) for each in ids(event))
-            if isinstance(event, WALLET_OF):
+            if type(event) in WALLET_OF:
                 wallets.add((tenant, event.wallet_id))  # type: ignore[attr-defined]
             elif isinstance(event, GrantIssued) and event.bundle_id is not None:
                 bundles.append((tenant, event.bundle_id))

@@ -35,7 +35,7 @@ class LoggedRow(NamedTuple):
 class LogBatch:
     """The rows of the log after `start` up to and with `end`."""
 
-    __slots__ = ("_decode", "_decoded", "end", "rows", "start")
+    __slots__ = ("_decode", "_decoded", "_events", "_topics", "end", "rows", "start")
 
     def __init__(
         self,
@@ -50,9 +50,18 @@ class LogBatch:
         self.rows = rows
         self._decode = decode
         self._decoded = {} if decoded is None else decoded
+        self._topics = frozenset(row.topic for row in rows)
+        self._events: dict[frozenset[str], list[Recorded]] = {}
 
-    def events(self, topics: frozenset[str]) -> list[Recorded]:
+    def events(self, topics: frozenset[str]) -> Sequence[Recorded]:
         """Return the events of these topics, in order. Raises what decoding raises."""
+        topics = topics & self._topics
+        chosen = self._events.get(topics)
+        if chosen is None:
+            chosen = self._events[topics] = self._chosen(topics) if topics else []
+        return chosen
+
+    def _chosen(self, topics: frozenset[str]) -> list[Recorded]:
         decode, decoded = self._decode, self._decoded
         chosen: list[Recorded] = []
         for row in self.rows:

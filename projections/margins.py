@@ -259,23 +259,31 @@ def _issue(state: State, _: int, tenant: str, event: GrantIssued) -> None:
         )
 
 
-def _charge(
+def _charge(state: State, position: int, tenant: str, event: ChargeSettled) -> None:
+    _take(state, position, tenant, event, event.allocations, event.overage)
+
+
+def _observe(state: State, position: int, tenant: str, event: ChargeObserved) -> None:
+    _take(state, position, tenant, event, (), None)
+
+
+def _credit(state: State, position: int, tenant: str, event: ChargeCredited) -> None:
+    allocations = tuple((grant_id, -units) for grant_id, units in event.from_allocations)
+    overage = (event.overage_units, 0) if event.overage_units else None
+    _take(state, position, tenant, event, allocations, overage)
+
+
+def _take(
     state: State,
     position: int,
     tenant: str,
     event: ChargeSettled | ChargeObserved | ChargeCredited,
+    allocations: tuple[Part, ...],
+    overage: Range | None,
 ) -> None:
-    allocations: tuple[Part, ...] = ()
-    overage: Range | None = None
-    amount = event.amount_units
-    if isinstance(event, ChargeSettled):
-        allocations, overage = event.allocations, event.overage
-    elif isinstance(event, ChargeCredited):
-        allocations = tuple((grant_id, -units) for grant_id, units in event.from_allocations)
-        overage = (event.overage_units, 0) if event.overage_units else None
     charge = Settled(
         tenant, position, event.originator_id, event.customer_id, event.reported, event.asset,
-        _lines(event, amount), allocations, overage, event.private,
+        _lines(event, event.amount_units), allocations, overage, event.private,
     )  # fmt: skip
     _settle(state, charge)
 
@@ -346,15 +354,25 @@ def _refund(state: State, _: int, tenant: str, event: ChargeRefunded | ChargeCor
 _FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
     GrantIssued: _issue,
     ChargeSettled: _charge,
-    ChargeObserved: _charge,
-    ChargeCredited: _charge,
+    ChargeObserved: _observe,
+    ChargeCredited: _credit,
     ChargeAuthorized: _authorize,
     ChargeCaptured: _capture,
     ChargeRefunded: _refund,
     ChargeWithdrawn: _refund,
     ChargeRerated: _refund,
 }
-_LATER_EVENTS = (ChargeCaptured, ChargeCredited, ChargeRefunded, ChargeCorrected)
+_LATER_EVENTS = _FOLD.keys() - {GrantIssued, ChargeSettled, ChargeObserved, ChargeAuthorized}
+
+# The parts of grants whose basis an event moves.
+_PARTS_OF: dict[type[Event], Callable[[Any], Iterable[Part]]] = {
+    ChargeSettled: lambda event: event.allocations,
+    ChargeCaptured: lambda event: event.allocations,
+    ChargeCredited: lambda event: event.from_allocations,
+    ChargeRefunded: lambda event: event.from_allocations,
+    ChargeWithdrawn: lambda event: (*event.from_allocations, *event.allocations),
+    ChargeRerated: lambda event: (*event.from_allocations, *event.allocations),
+}
 
 
 class Margins(ReadModel[State]):
@@ -367,13 +385,18 @@ class Margins(ReadModel[State]):
         later = {
             (tenant, event.originator_id)
             for _, tenant, event in batch
-            if isinstance(event, _LATER_EVENTS)
+            if type(event) in _LATER_EVENTS
         }
         for line in LINES.load(connection, self.location, later):
             state.lines.setdefault(line.charge_id, []).append(line)
         for rows in state.lines.values():
             rows.sort(key=lambda row: (row.line, row.currency))
-        grants = {(tenant, grant_id) for _, tenant, event in batch for grant_id in _burned(event)}
+        grants = {
+            (tenant, grant_id)
+            for _, tenant, event in batch
+            if (parts_of := _PARTS_OF.get(type(event))) is not None
+            for grant_id, _ in parts_of(event)
+        }
         state.known = frozenset(state.lines)
         state.bases = {row.grant_id: row for row in BASES.load(connection, self.location, grants)}
         tasks = set(_tasks(batch, state.lines))
@@ -403,16 +426,6 @@ class Margins(ReadModel[State]):
         TASK_AMOUNTS.upsert(connection, at, amounts)
 
 
-def _burned(event: Event) -> Iterator[str]:
-    """Yield the grants whose basis an event moves."""
-    if isinstance(event, ChargeSettled | ChargeCaptured):
-        yield from (grant_id for grant_id, _ in event.allocations)
-    elif isinstance(event, ChargeCorrected):
-        yield from (grant_id for grant_id, _ in (*event.from_allocations, *event.allocations))
-    elif isinstance(event, ChargeRefunded | ChargeCredited):
-        yield from (grant_id for grant_id, _ in event.from_allocations)
-
-
 def _tasks(
     batch: Sequence[Recorded], lines: dict[str, list[LineRow]]
 ) -> Iterator[tuple[str, str, str]]:
@@ -420,7 +433,10 @@ def _tasks(
     customers: dict[str, str] = {}
     for _, tenant, event in batch:
         match event:
-            case ChargeSettled() | ChargeObserved() | ChargeCredited() | ChargeAuthorized():
+            case ChargeSettled() | ChargeObserved() | ChargeCredited():
+                if event.reported.subject is not None:
+                    yield tenant, event.customer_id, event.reported.subject
+            case ChargeAuthorized():
                 customers[event.originator_id] = event.customer_id
                 if event.reported.subject is not None:
                     yield tenant, event.customer_id, event.reported.subject

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from domain.aggregate import Event
 from domain.identity import ADJUSTMENT_METER
@@ -148,8 +148,7 @@ class State:
         return sum(units for grant_id, units in parts if self.state_of(grant_id) == _USABLE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Where an event stands: in the log, and on whose account."""
 
     tenant: str
@@ -168,24 +167,28 @@ def _write(
     *,
     held: int = 0,
     owed: int = 0,
-    **cause: str | None,
+    grant_id: str | None = None,
+    charge_id: str | None = None,
+    hold_id: str | None = None,
 ) -> None:
     """Add a line; `held` and `owed` say how those moved."""
-    key = (place.wallet_id, place.asset)
-    account = state.accounts.get(key)
+    tenant, position, wallet_id, asset, at = place
+    account = state.accounts.get((wallet_id, asset))
     if account is None:
-        account = state.accounts[key] = StatementAccountRow(
-            place.tenant, place.wallet_id, place.asset, place.at, 0, 0, 0
+        account = state.accounts[wallet_id, asset] = StatementAccountRow(
+            tenant, wallet_id, asset, at, 0, 0, 0
         )
-    account.at = max(account.at, place.at)
+    account.at = max(account.at, at)
     account.available += change
     account.held += held
     account.overage += owed
-    line = LineRow(
-        place.tenant, place.wallet_id, place.asset, account.at, place.position, kind, change,
-        account.available, account.held, account.overage, description, **cause,
+    state.lines.append(
+        LineRow(
+            tenant, wallet_id, asset, account.at, position, kind, change,
+            account.available, account.held, account.overage, description,
+            grant_id, charge_id, hold_id,
+        )
     )  # fmt: skip
-    state.lines.append(line)
 
 
 def _place(tenant: str, position: int, event: Any, at: datetime | None = None) -> _Place:
@@ -409,6 +412,7 @@ _FOLD: dict[type[Event], Callable[[State, str, int, Any], None]] = {
     ChargeRerated: _correct,
 }
 
+_OF_WALLETS = {ChargeSettled, ChargeAuthorized, ChargeWithdrawn, ChargeRerated}
 _SUBJECTS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     GrantBecameEffective: lambda event: (event.grant_id,),
     GrantLapsed: lambda event: (event.grant_id,),
@@ -430,9 +434,9 @@ class Statement(ReadModel[State]):
         accounts: set[tuple[str, str]] = set()
         subjects: set[tuple[str, str]] = set()
         for _, tenant, event in batch:
-            if isinstance(event, ChargeSettled | ChargeAuthorized | ChargeCorrected):
-                accounts.add((tenant, event.wallet_id))
-            elif isinstance(event, ChargeCaptured):
+            if type(event) in _OF_WALLETS:
+                accounts.add((tenant, event.wallet_id))  # type: ignore[attr-defined]
+            elif type(event) is ChargeCaptured:
                 subjects.add((tenant, event.originator_id))
             else:
                 accounts.add((tenant, event.originator_id))

@@ -17,7 +17,6 @@ from domain.aggregate import Event
 from domain.grants.events import GrantIssued, GrantRepaidOverage
 from domain.invoicing.billing import (
     BillingDetailsSet,
-    BillingEvent,
     BillingOpened,
     CreditKept,
     CreditUsed,
@@ -81,17 +80,29 @@ VERSIONS = Table("billing_versions", BillingVersion, 2, "uuid uuid uuid bigint")
 CREDIT_LINES = Table("credit_lines", CreditLine, 2, "uuid uuid uuid")
 TENANTS = Table("unbilled_tenants", TenantRow, 1, "uuid json")
 
-_OF_WALLETS = (
-    ChargeSettled,
-    ChargeCaptured,
-    ChargeRefunded,
-    ChargeCredited,
-    ChargeWithdrawn,
-    ChargeRerated,
-    GrantRepaidOverage,
-    InvoiceIssued,
-    InvoiceVoided,
-    *FEE_EVENTS,
+_OF_WALLETS: frozenset[type[Event]] = frozenset(
+    (
+        ChargeSettled,
+        ChargeCaptured,
+        ChargeRefunded,
+        ChargeCredited,
+        ChargeWithdrawn,
+        ChargeRerated,
+        GrantRepaidOverage,
+        InvoiceIssued,
+        InvoiceVoided,
+        *FEE_EVENTS,
+    )
+)
+_OF_BILLING = (
+    BillingOpened,
+    BillingDetailsSet,
+    PaymentTermsSet,
+    TaxRateSet,
+    DocumentBilled,
+    DocumentVoided,
+    CreditKept,
+    CreditUsed,
 )
 
 
@@ -113,14 +124,7 @@ class UnbilledModel(ReadModel[Unbilled]):
         GrantRepaidOverage,
         InvoiceIssued,
         InvoiceVoided,
-        BillingOpened,
-        BillingDetailsSet,
-        PaymentTermsSet,
-        TaxRateSet,
-        DocumentBilled,
-        DocumentVoided,
-        CreditKept,
-        CreditUsed,
+        *_OF_BILLING,
         *FEE_EVENTS,
     )
     tables: ClassVar[tuple[Table[Any], ...]] = (
@@ -137,11 +141,11 @@ class UnbilledModel(ReadModel[Unbilled]):
         state = Unbilled()
         tenants = {(tenant,) for _, tenant, _ in batch}
         wallets = {
-            (tenant, event.wallet_id)
+            (tenant, event.wallet_id)  # type: ignore[attr-defined]
             for _, tenant, event in batch
-            if isinstance(event, _OF_WALLETS)
+            if type(event) in _OF_WALLETS
         }
-        billing = {event.originator_id for _, _, event in batch if isinstance(event, BillingEvent)}
+        billing = {event.originator_id for _, _, event in batch if type(event) in _OF_BILLING}
         for row in TENANTS.load(connection, self.location, tenants):
             state.books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
         for grant in CREDIT_LINES.load(connection, self.location, tenants):

@@ -11,7 +11,7 @@ Worked example: 1 000 DATA for $50.00; a charge of 200 earns 10.00. 2 500 credit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.decimals import units_of
@@ -20,8 +20,7 @@ from domain.money.rounding import divide_half_even, part_of
 _PRICE_SCALE = 18
 
 
-@dataclass(frozen=True, slots=True)
-class CostBasis:
+class CostBasis(NamedTuple):
     """What `for_units` of a grant's asset cost, without tax. Units of the currency."""
 
     consideration: int
