@@ -8,6 +8,7 @@ from fractions import Fraction
 from domain.catalog.meter import Aggregation, Meter
 from domain.catalog.price import RECURRING, TIERED, Price, PriceModel
 from domain.catalog.product import IncludedGrant, VersionTerms
+from domain.rating.quantity import comparable
 from domain.refusals import InvalidInput
 from domain.subscriptions.cycles import CyclePeriod
 
@@ -171,7 +172,7 @@ def _check_rows(price: Price, at: str) -> None:
     dimensions = price.dimensions
     if len(dimensions) > MOST_DIMENSIONS or len(set(dimensions)) < len(dimensions):
         raise InvalidInput(field=f"{at}.dimensions", reason=f"at most {MOST_DIMENSIONS}, each once")
-    met: set[tuple[tuple[str, object], ...]] = set()
+    met: set[frozenset[tuple[str, object]]] = set()
     for place, row in enumerate(price.rows):
         _not_negative(row.unit_price, f"{at}.rows[{place}].unitPrice")
         for name, _ in row.match:
@@ -180,7 +181,7 @@ def _check_rows(price: Price, at: str) -> None:
                     field=f"{at}.rows[{place}].match",
                     reason=f"{name} is no dimension of this price: add it to dimensions",
                 )
-        said = tuple(sorted((name, str(value)) for name, value in row.match if value != "*"))
+        said = frozenset((name, comparable(value)) for name, value in row.match if value != "*")
         if said in met:
             raise InvalidInput(
                 field=f"{at}.rows[{place}].match", reason="the same combination stands twice"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.costs.table import ANY, CostTerms
+from domain.rating.quantity import comparable
 from domain.refusals import InvalidInput
 
 MOST_ROWS, MOST_DIMENSIONS = 5_000, 8
@@ -29,7 +30,7 @@ def check_cost_terms(terms: CostTerms) -> None:
                     field=f"{at}.match",
                     reason=f"{name} is no dimension of this table: add it to dimensions",
                 )
-        said = (row.property, tuple(sorted((n, repr(v)) for n, v in row.match if v != ANY)))
+        said = (row.property, frozenset((n, comparable(v)) for n, v in row.match if v != ANY))
         if said in met:
             raise InvalidInput(field=f"{at}.match", reason="the same combination stands twice")
         met.add(said)

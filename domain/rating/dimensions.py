@@ -44,11 +44,12 @@ class Table:
         `denominator` of it are a unit of the asset. Raises InvalidInput.
         """
         try:
-            values = [comparable(properties[name]) for name in self._dimensions]
+            values = [
+                said if type(said := properties[name]) is str else self._value(name, said)
+                for name in self._dimensions
+            ]
         except KeyError as missing:
-            raise InvalidInput(
-                field=f"properties.{missing.args[0]}", reason=f"price {self._key} needs it"
-            ) from None
+            raise self._needs(missing.args[0], "it") from None
         for named, rows in self._patterns:
             found = rows.get(tuple([values[i] for i in named]))
             if found is not None:
@@ -59,3 +60,11 @@ class Table:
         raise InvalidInput(
             field="properties", reason=f"price {self._key} has no row for {said}: add one"
         )
+
+    def _value(self, name: str, value: object) -> object:
+        if isinstance(value, list | dict):
+            raise self._needs(name, "a text, a number or true or false")
+        return comparable(value)
+
+    def _needs(self, name: str, what: str) -> InvalidInput:
+        return InvalidInput(field=f"properties.{name}", reason=f"price {self._key} needs {what}")

@@ -27,6 +27,7 @@ from domain.catalog.product import VersionStatus
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState, NotFound
 from domain.subscriptions.cycles import CyclePeriod
 from tests.books import START, Books
+from tests.catalogue import use
 
 UNIT = PriceSaid("tokens", PriceModel.UNIT, "CREDIT", meter="tokens", unit_price="1")
 TIERED = PriceSaid(
@@ -359,3 +360,27 @@ def test_the_default_product_changes_from_now_on(books: Books) -> None:
 
 def test_no_default_product_where_there_never_was_one(books: Books) -> None:
     assert isinstance(refused(books, SetDefaultProduct(None)), NotFound)
+
+
+def test_rows_are_alike_if_their_values_are(books: Books) -> None:
+    # given: 1, "1" and true are three values, 1 and 1.0 are one
+    apart = tuple(RowSaid({"model": value}, "1") for value in (1, "1", True, "True"))
+    # when
+    books.do(draft(replace(TABLE, rows=apart)))
+    with pytest.raises(InvalidInput, match="stands twice") as refused:
+        books.do(draft(replace(TABLE, rows=(*apart, RowSaid({"model": 1.0}, "2")))))
+    # then
+    assert refused.value.field == "prices[0].rows[4].match"
+
+
+@pytest.mark.parametrize("value", [["opus"], {"name": "opus"}])
+def test_a_dimension_is_a_scalar(books: Books, value: object) -> None:
+    # given: a price for whatever has no row
+    for command in (draft(replace(TABLE, unit_price="1")), publish(), SetDefaultProduct("api")):
+        books.do(command)
+    books.customer()
+    # when
+    with pytest.raises(InvalidInput, match="a text, a number or true or false") as refused:
+        use(books, "e1", "tokens", "1", properties={"model": value})
+    # then
+    assert refused.value.field == "properties.model"
