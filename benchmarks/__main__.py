@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     budgets,
+    closing,
     cycle_roll,
     drafts,
     due_work,
@@ -39,7 +40,8 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "replay": lambda small: replay.measure(20_000 if small else 100_000),
     "due-work": lambda small: due_work.measure(60 if small else 181),
     "cycle-roll": lambda small: cycle_roll.measure(1_000 if small else 10_000),
-    "journal": lambda small: journal.measure(20_000 if small else 1_000_000),
+    "journal": lambda small: journal.measure(20_000 if small else 100_000),
+    "closing": lambda small: closing.measure(20_000 if small else 1_000_000),
     "latency": lambda small: latency.measure(400 if small else 4_000),
     "pricing": lambda small: pricing.measure(10_000 if small else 100_000),
     "ingest": lambda small: ingest.measure(20 if small else 300),
