@@ -33,14 +33,14 @@ NEXT_MONTH = datetime(2026, 2, 2, tzinfo=UTC)
 LIVE = Location("ledger_00")
 
 
-def measure(charges: int) -> list[Figure]:
+def measure(charges: int, turns: int = ROUNDS) -> list[Figure]:
     """Charge, fold the journal, insert its rows again as they are; a few times, in turns."""
     with ledger(test_clock=START) as runtime:
         sell(runtime)
         charge(runtime, charges)
         folds: list[float] = []
         raws: list[float] = []
-        for _ in range(ROUNDS):
+        for _ in range(turns):
             _forget(runtime)
             folds.append(_fold(runtime))
             raw, entries = _insert_again(runtime)

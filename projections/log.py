@@ -94,16 +94,38 @@ class LogReader:
             " ORDER BY notification_id LIMIT %s"
         )
         self._head = location.query("SELECT max(notification_id) FROM {events}")
+        # The last row, if the next one is of another commit; else the last row of the commit
+        # before: rows that were written together have one xmin.
+        self._commit_end = location.query(
+            "SELECT CASE WHEN (SELECT xmin FROM {events} WHERE notification_id > %(end)s"
+            " ORDER BY notification_id LIMIT 1) = last.xmin THEN (SELECT notification_id"
+            " FROM {events} WHERE notification_id > %(start)s AND notification_id < %(end)s"
+            " AND xmin <> last.xmin ORDER BY notification_id DESC LIMIT 1) END"
+            " FROM {events} AS last WHERE notification_id = %(end)s"
+        )
 
     def batch(self, connection: Connection, start: int, limit: int | None, size: int) -> LogBatch:
-        """Return at most `size` rows after `start`, none beyond `limit`."""
+        """Return at most `size` rows after `start`, none beyond `limit`.
+
+        The last commit is left out if not all of it is among them, so that what was written
+        together is folded together; unless there is no other.
+        """
         upto = _NO_LIMIT if limit is None else limit
         cursor = connection.cursor(binary=True)
         cursor.execute(self._rows, (start, upto, size))
         rows = [LoggedRow._make(row) for row in cursor.fetchall()]
+        if len(rows) == size:
+            end = self._end_of_commits(connection, start, rows[-1].position)
+            while rows[-1].position > end:
+                rows.pop()
         if rows:
             return LogBatch(start, rows[-1].position, rows, self._decode)
         return LogBatch(start, start if limit is None else limit, (), self._decode)
+
+    def _end_of_commits(self, connection: Connection, start: int, end: int) -> int:
+        asked = {"start": start, "end": end}
+        row: Any = connection.execute(self._commit_end, asked).fetchone()
+        return end if row is None or row[0] is None else int(row[0])
 
     def head(self, connection: Connection) -> int:
         """Return the last position; 0 while the log is empty."""

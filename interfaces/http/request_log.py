@@ -7,6 +7,7 @@ from time import perf_counter
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
@@ -25,15 +26,17 @@ _log = structlog.get_logger()
 class RequestLog:
     """Gives each request its id, and notes it. Handlers leave the key's hint in the state.
 
-    paths: those that are logged as they are; any other might hold anything. observe: told
-    of each request once it is over.
+    paths: those of routes; what one with parameters matches is logged as the route says it,
+    and any other path, which might hold anything, as "other". observe: told of each request
+    once it is over.
     """
 
     def __init__(
         self, app: ASGIApp, paths: Collection[str], observe: ObserveRequest | None = None
     ) -> None:
         self._app = app
-        self._paths = frozenset(paths)
+        self._paths = frozenset(path for path in paths if "{" not in path)
+        self._patterns = [(compile_path(path)[0], path) for path in paths if "{" in path]
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +49,7 @@ class RequestLog:
         method = scope.get("method", "WEBSOCKET")
         if method not in _METHODS and method != "WEBSOCKET":
             method = "OTHER"
-        path = scope["path"] if scope["path"] in self._paths else "other"
+        path = self._route_of(scope["path"])
         state["request_id"] = request_id
         state["method"], state["route"] = method, path
         status: int | None = None
@@ -83,3 +86,8 @@ class RequestLog:
             if self._observe is not None:
                 self._observe(method, path, status, seconds)
             unbind_contextvars("request_id")
+
+    def _route_of(self, path: str) -> str:
+        if path in self._paths:
+            return path
+        return next((route for found, route in self._patterns if found.match(path)), "other")

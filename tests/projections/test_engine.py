@@ -194,6 +194,40 @@ def test_what_cannot_be_decoded_stops_those_that_fold_it(own_shop: Shop) -> None
     assert engine.positions()["balances"] == head(shop)
 
 
+def test_a_batch_ends_where_a_commit_does(own_shop: Shop) -> None:
+    # given commits of two events and more
+    shop = own_shop
+    customer = shop.customer("HYBRID")
+    for number in range(1, 8):
+        shop.charge(customer, str(number))
+    commits = shop.rows(
+        "SELECT max(notification_id), count(*) FROM ledger_00.events GROUP BY xmin::text"
+    )
+    most = max(rows for _, rows in commits)
+    engine = shop.engine(batch_size=most + 1)
+    # when
+    ends: list[int] = []
+    while engine.step() is not None:
+        ends.append(max(engine.positions().values()))
+    # then
+    assert most > 1
+    assert 1 < len(ends) < len(commits)
+    assert set(ends) <= {end for end, _ in commits}
+    assert ends[-1] == head(shop)
+
+
+def test_a_commit_that_is_no_batch_is_folded_in_parts(own_shop: Shop) -> None:
+    # given
+    customer = own_shop.customer("HYBRID")
+    own_shop.charge(customer, "1")
+    engine = own_shop.engine(batch_size=1)
+    # when
+    rows = engine.catch_up()
+    # then
+    assert engine.positions() == dict.fromkeys(NAMES, head(own_shop))
+    assert rows == len(own_shop.rows("SELECT FROM ledger_00.events"))
+
+
 def test_topics_of_a_later_version_are_passed_over(own_shop: Shop) -> None:
     # given
     with own_shop.superuser() as connection:
