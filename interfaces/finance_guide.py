@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from domain.revenue.chart import CHART
+from domain.revenue.examples import EXAMPLES, Step
 from domain.revenue.facts import FACTS
 
 _BEGINNING = """\
@@ -29,7 +32,18 @@ zone; what lapses, by the last moment that it could be used; a refund, by when i
 A grant's payment is `RECEIVED`, `DUE` (a receivable until `recordGrantPayment`) or `CANCELLABLE`
 (no entry until it is paid or used). `tax` goes to `tax_payable`, `fee` to `payment_costs`.
 
+As of a time or a position, every report shows what was recorded by then, told by the terms that
+held then: a schedule of January is not changed by an extension in March. Exports take a position;
+what credits and money tied to at an earlier one is folded anew from the log.
+
+## What a company does
+
+Amounts in USD. Each is done by a test, which compares every entry.
+
+"""
+_FACTS = """\
 ## What each fact does
+
 """
 _END = """\
 ## Policies
@@ -49,7 +63,14 @@ policy and no rate.
 - `promotional: NONE` gives free credits of a purchase no share of its price; needs
   `bundleElectionNote`.
 
-`timezone` and `functionalCurrency` are the tenant's, until its journal has begun.
+`timezone` and `functionalCurrency` are the tenant's, until its journal has begun; `counterfoil
+configure --timezone` leaves the zone of begun books as well.
+
+What is no policy, because the standards leave no choice (ASC 606 and IFRS 15 agree): credits that
+are paid for are a liability until they are used, lapse or are given back; tax is never revenue;
+revenue is recognised on the cumulative figure, so that reversals and changed estimates catch up;
+what is given back beyond its carrying amount lowers breakage, then revenue; free credits of a
+purchase share its price; nothing is posted into a closed month.
 
 ## Plans
 
@@ -58,6 +79,19 @@ grants that pay, and what they cannot is unbilled; by invoice all of it is unbil
 whole days; where the included credits roll over they are what was bought, share the fee and earn it
 as they burn, lapse or roll over. A fee in arrears, and a commitment's shortfall, are earned when
 they are due.
+
+A plan that changes in mid-term is prospective: what was recognised stays, and what is left of the
+old fee and the new one is earned over what remains (ASC 606-10-25-13).
+
+## Invoices
+
+Overage and fees are unbilled when they are due, a claim once they are on an invoice; an invoice
+bills exactly what was posted. A credit note lowers the price. Of usage that is earned, so it
+concedes revenue. Of a fee that is earned by day, or by the credits that share it, the part that
+was earned by then is conceded and the rest leaves the liability: a fee of 31.00 for January,
+credited by 15.50 on the 11th when 10.00 are earned, concedes 5.00 and lowers the liability by
+10.50 (ASC 606-10-32-42 to 32-45). What a voided invoice billed is unbilled again; what is given up
+is a credit loss, and what is paid after that a recovery.
 
 ## Days and months
 
@@ -85,6 +119,13 @@ Of an open month, `period(month) { checks }` and `counterfoil close 2026-01 --ch
 in the way. `accrual` posts usage that is still expected and is taken back on the next first.
 `reopenPeriod` opens the last closed month again, with a reason, and is counted.
 
+## Out of scope
+
+- Credits that third parties redeem (ASC 405-20-40-4): the tenant is then an agent of a payment.
+- A financing component: the customer chooses when to use the credits (ASC 606-10-32-17(a)).
+- Costs of obtaining a contract, and the bank: `cash` is a clearing account, the general ledger has
+  the bank's.
+
 ## Not there yet
 
 - Disputes, deposits, transfers and remeasurement have no facts: their columns are zero. Refundable
@@ -98,7 +139,12 @@ in the way. `accrual` posts usage that is still expected and is taken back on th
 
 def finance() -> str:
     """The guide to the books."""
-    lines = [_BEGINNING, "| fact | debit | credit | source |", "|---|---|---|---|"]
+    lines = [_BEGINNING]
+    for example in EXAMPLES:
+        lines += [f"**{example.title}**", "", "| what is done | debit | credit |", "|---|---|---|"]
+        lines += [row for step in example.steps for row in _rows(step)]
+        lines.append("")
+    lines += [_FACTS, "| fact | debit | credit | source |", "|---|---|---|---|"]
     lines += [
         f"| `{fact.key}`: {fact.title} | {_named(fact.debit)} | {_named(fact.credit)}"
         f" | {fact.source} |"
@@ -109,7 +155,29 @@ def finance() -> str:
         f"| `{account.key}` | {account.code} | {account.name} | {account.type.lower()} |"
         for account in CHART
     ]
-    return "\n".join([*lines, "", _END])
+    text = "\n".join([*lines, "", _END])
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text
+
+
+def _rows(step: Step) -> Iterator[str]:
+    """Yield a row an entry; the first says what is done."""
+    if not step.entries:
+        yield f"| {step.done} | no entry | |"
+    for place, entry in enumerate(step.entries):
+        done = "" if place else step.done
+        debits = [(key, amount) for key, amount in entry.items() if not amount.startswith("-")]
+        credited = [(key, amount[1:]) for key, amount in entry.items() if amount.startswith("-")]
+        if not credited:  # from one grant to another
+            credited = debits
+        yield f"| {done} | {_amounts(debits)} | {_amounts(credited)} |"
+
+
+def _amounts(lines: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(
+        f"`{key}`" if amount == "0.00" else f"`{key}` {amount}" for key, amount in lines
+    )
 
 
 def _named(keys: tuple[str, ...]) -> str:

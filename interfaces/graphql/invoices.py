@@ -62,6 +62,10 @@ class CreditNote(Node):
     lines: list[InvoiceLine]
     reason: str
 
+    @field("A signed link that opens the document for an hour; the key opens it too.")
+    def pdf_url(self, info: Info) -> str:
+        return _signed(info, f"/v1/credit-notes/{self.id}.pdf")
+
 
 @strawberry.type(description="A claim, a receipt or a statement; a draft until it is issued.")
 class Invoice(Node):
@@ -85,9 +89,7 @@ class Invoice(Node):
     def pdf_url(self, info: Info) -> str | None:
         if self.number is None:
             return None
-        runtime, tenant_id = info.context.runtime, info.context.caller.tenant_id
-        path = f"/v1/invoices/{self.id}.pdf"
-        return runtime.links.signed(path, tenant_id, {}, runtime.clock.now())
+        return _signed(info, f"/v1/invoices/{self.id}.pdf")
 
     @field("In the order of their issue.")
     async def credit_notes(self, info: Info) -> list[CreditNote]:
@@ -107,6 +109,11 @@ class Seller:
     address: list[str]
     country: str
     tax_id: str | None
+
+
+def _signed(info: Info, path: str) -> str:
+    runtime, tenant_id = info.context.runtime, info.context.caller.tenant_id
+    return runtime.links.signed(path, tenant_id, {}, runtime.clock.now())
 
 
 def seller_of(party: Party) -> Seller:

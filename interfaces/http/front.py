@@ -11,13 +11,13 @@ from starlette.types import Lifespan
 from application.caller import Caller
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.view import run, schema
-from interfaces.http import export_file, invoice_pdf, metrics_page, usage_ingest
+from interfaces.http import document_pdf, export_file, metrics_page, usage_ingest
 from interfaces.http.app import create_app
 from interfaces.http.asker import Asker
+from interfaces.http.document_pdf import Pdfs
 from interfaces.http.export_file import ExportedFile
 from interfaces.http.gate import Gate, Passage
 from interfaces.http.health import CheckReadiness
-from interfaces.http.invoice_pdf import InvoicePdf
 from interfaces.http.operations import Operations
 from interfaces.http.usage_ingest import UsageEndpoint
 from interfaces.keys.keyring import Keyring
@@ -53,6 +53,7 @@ def ledger_app(
         make_context=context,
         gate=Gate(schema._schema),  # noqa: SLF001 - strawberry has no public way to it
     )
+    pdfs = Pdfs(runtime, keyring)
     return create_app(
         operations,
         keyring,
@@ -60,7 +61,8 @@ def ledger_app(
         lifespan=lifespan,
         more_routes=[
             Route(usage_ingest.PATH, UsageEndpoint(runtime, keyring)),
-            Route(invoice_pdf.PATH, InvoicePdf(runtime, keyring).serve, methods=["GET"]),
+            Route(document_pdf.INVOICE, pdfs.invoice, methods=["GET"]),
+            Route(document_pdf.CREDIT_NOTE, pdfs.credit_note, methods=["GET"]),
             Route(export_file.ROUTE, ExportedFile(runtime, keyring).serve, methods=["GET"]),
             metrics_route(runtime),
         ],

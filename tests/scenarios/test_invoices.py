@@ -450,6 +450,41 @@ def test_the_document_opens_by_its_link_or_the_key(client: Client, office: Offic
     assert client.http.get(other).status_code == 404
 
 
+def test_a_credit_note_on_paper(client: Client, office: Office) -> None:
+    # given
+    office.tax("0.2", inclusive=True)
+    client.charge("e1", "1500")
+    invoice = office.issue()
+    office.credit(invoice, "6")
+    read = """query ($id: ID) { invoice(id: $id) { creditNotes { id number pdfUrl } } }"""
+    (note,) = client.ask(read, id=invoice["id"])["invoice"]["creditNotes"]
+    # when
+    by_link = httpx.get(client.url + note["pdfUrl"])
+    # then
+    assert (by_link.status_code, by_link.headers["content-type"]) == (200, "application/pdf")
+    assert client.http.get(note["pdfUrl"].partition("?")[0]).content == by_link.content
+    text = PdfReader(io.BytesIO(by_link.content)).pages[0].extract_text()
+    for shown in (
+        "Credit note", "CRN-000001", "INV-000001", "Usage of tokens", "6.00", "Without tax",
+        "5.00", "VAT 20 %, included", "1.00", "6.00 USD", "Reason: slow",
+    ):  # fmt: skip
+        assert shown in text
+    # and a link is of one document
+    _, _, asked = note["pdfUrl"].partition("?")
+    assert httpx.get(f"{client.url}/v1/invoices/{invoice['id']}.pdf?{asked}").status_code == 403
+    assert client.http.get(f"/v1/credit-notes/{invoice['id']}.pdf").status_code == 404
+
+
+def test_a_void_document_asks_for_nothing(client: Client, office: Office) -> None:
+    client.charge("e1", "1500")
+    invoice = office.issue()
+    office.void(invoice)
+    body = client.http.get(invoice["pdfUrl"].partition("?")[0]).content
+    text = PdfReader(io.BytesIO(body)).pages[0].extract_text()
+    assert "INV-000001 is void" in text
+    assert "Please pay" not in text
+
+
 def test_the_document_stays_as_it_was_at_issue(client: Client, office: Office) -> None:
     # given
     party = """mutation ($seller: PartyInput!, $buyer: PartyInput!) {
