@@ -81,6 +81,11 @@ def subscription_id(tenant: str, key: str) -> str:
     return derived_id("subscription", tenant, key)
 
 
+def fee_id(event_id: str) -> str:
+    """Of the fee that a subscription charges under `event_id`, which its own id begins."""
+    return derived_id("fee", event_id)
+
+
 def hold_id(tenant: str, charge: str) -> str:
     return derived_id("hold", tenant, charge)
 

@@ -163,6 +163,18 @@ def _told(event: TopUpTold) -> Iterator[Told]:
             amount=event.units,
             data={"requestId": event.originator_id},
         )
+    if event.paid is not None:
+        yield Told(
+            kind="PAYMENT_RECEIVED",
+            customer_id=event.customer_id,
+            asset=event.paid.currency,
+            amount=event.paid.units,
+            data={
+                "requestId": event.originator_id,
+                "grantId": event.grant_id,
+                "reference": event.reference,
+            },
+        )
 
 
 def _reported(event: TopUpReported) -> Iterator[Told]:

@@ -125,7 +125,7 @@ class Turn:
         self.enrolment = self.enrolment.with_fee(part.asset, units)
         self.collected += 1
         event_id = f"{self.enrolment.subscription_id}:{self.version + 1}:{self.collected}"
-        fee_id = identity.derived_id("fee", event_id)
+        fee_id = identity.fee_id(event_id)
         if units and self.enrolment.collection == "WALLET":
             charge_id = fee_id
             fee_charged(

@@ -10,6 +10,7 @@ import strawberry
 from anyio import to_thread
 
 from domain import identity
+from domain.subscriptions.events import FEE_SOURCE
 from interfaces.graphql import lists
 from interfaces.graphql.assets import Asset, asset_of
 from interfaces.graphql.catalog_fields import CatalogQueries
@@ -192,6 +193,8 @@ class Query(
         assert by_event is not None
         by_source = "default" if source is None else source
         check_identifiers(eventId=by_event, source=by_source)
+        if by_source == FEE_SOURCE:
+            return await load_charge(context, identity.fee_id(by_event))
         charge_id = identity.charge_id(context.caller.tenant_id, by_source, by_event)
         return await load_charge(context, charge_id)
 

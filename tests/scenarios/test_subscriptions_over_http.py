@@ -171,6 +171,26 @@ def test_r6_month_ends(start: Start) -> None:
     assert plans.subscribe("pro", quantity=2)["field"] == "quantity"
 
 
+def test_a_fee_is_found_by_what_it_is_reported_as(start: Start) -> None:
+    # given
+    plans = start("2026-01-31T00:00:00Z")
+    plans.customer()
+    plans.publish("pro", "20")
+    plans.subscribe("pro")
+    # when
+    (fee,) = plans.client.ask(
+        '{ charges(filter: {meter: "fee"}) { nodes { id eventId source amount } } }'
+    )["charges"]["nodes"]
+    # then
+    assert (fee["source"], fee["amount"]) == ("counterfoil:subscription", "20")
+    found = plans.client.ask(
+        "query ($e: String!, $s: String!) { charge(eventId: $e, source: $s) { id } }",
+        e=fee["eventId"],
+        s=fee["source"],
+    )
+    assert found["charge"] == {"id": fee["id"]}
+
+
 def test_r8_rollover(start: Start) -> None:
     # given
     plans = start("2026-01-01T00:00:00Z")
