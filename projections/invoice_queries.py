@@ -169,6 +169,8 @@ def _draft_line(line: UnbilledLine) -> DraftLine:
     description = f"Usage of {line.meter}"
     if line.meter.startswith(FEE):
         description = f"Fee {line.meter.removeprefix(FEE)}"
+    elif line.fees:
+        description = f"Fee {line.meter}"
     return DraftLine(
         line.cycle,
         description,

@@ -267,7 +267,7 @@ def _share(
                 o = _of_grant(books, place, line.grant_id, event, fee.currency, line.units)
                 o.asset, o.scale = line.asset, tenant.scale(line.asset)
                 o.product = fee.product
-                o.ends_on = ends_on
+                o.ends_on = tenant.local_day(line.ends_at)
             fee.consideration -= part * fee.minor
             o.consideration += part * fee.minor
             books.retell(o)

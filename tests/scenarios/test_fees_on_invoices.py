@@ -145,3 +145,26 @@ def test_a_credit_note_on_a_fee_that_its_credits_share(client: Client) -> None:
     assert rows[1]["refunds"] == "7"
     closed(client, "2026-01")
     closed(client, "2026-02")
+
+
+def test_a_fee_that_the_wallet_cannot_pay_is_billed_as_a_fee(client: Client) -> None:
+    # given: 11.00 in the wallet, a fee of 31.00
+    office = Office(client)
+    publish(client, "pro", "31")
+    client.grant("money", "11", asset="USD", paid={"amount": "11", "currency": "USD"})
+    subscribe(client, "pro")
+    assert standing(client, "2026-01") == {
+        "cash": "11", "unbilled_receivable": "20", "contract_liability": "-31",
+    }  # fmt: skip
+    # when
+    invoice = office.issue()
+    # then
+    assert [(line["description"], line["amount"]) for line in invoice["lines"]] == [
+        ("Fee fee", "20")
+    ]
+    # and what is credited of it was not earned
+    office.credit(invoice, "5")
+    assert posted(client, "2026-01")[-1] == {"contract_liability": "5", "receivable": "-5"}
+    client.advance("2026-02-10T00:00:00Z")
+    assert standing(client)["revenue_ratable"] == "-26"
+    closed(client, "2026-01")
