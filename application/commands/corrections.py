@@ -75,7 +75,7 @@ def correct(
     at = wallet.time(work.now)
     asset = work.asset(charge.asset)
     units = correction.back_units
-    if charge.status == "OBSERVED":
+    if charge.observed:
         moved = TotalsMoved(correction.totals)
         wallet.reverse(asset.key, charge.id, 0, (), (), at, rated=moved)
         _state(charge, wallet, event_class, correction, reason, at, units=units)

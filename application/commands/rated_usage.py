@@ -19,6 +19,7 @@ from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.events import ChargeCredited, Reported
 from domain.usage.payments import key_of
 from domain.wallet import overage
+from domain.wallet.burndown import merged
 from domain.wallet.events import GrantReturn
 from domain.wallet.payers import PaidFor, Share, payers_told, share_out
 from domain.wallet.totals import RatedMove
@@ -177,17 +178,18 @@ def credited(
     move = move_of(work, wallet, rated, at)
     payers = wallet.totals.payers | payers_told(move.told)
     shared = share_out(move.shares, payers, account.unbilled())
+    returned = merged(shared.returned)
     returns = Returns()
     compensated_units = 0
     if dry:
-        for grant_id, units in shared.returned:
+        for grant_id, units in returned:
             grant = account.grants.get(grant_id)
             if grant is not None and grant.status == "ACTIVE":
                 returns.returned.append(GrantReturn(grant_id, units, None))
             else:
                 compensated_units += units
     else:
-        returns = returns_of(work, wallet, asset.key, charge_id, shared.returned, True, at)
+        returns = returns_of(work, wallet, asset.key, charge_id, returned, True, at)
     derived = work.derived_budgets(wallet, reported.subject, dry=dry)
 
     # Nothing may fail from here on.
@@ -220,7 +222,7 @@ def credited(
         -rated.amount_units,
         overage.length(shared.forgiven),
         shared.forgiven,
-        shared.returned,
+        returned,
         compensated,
         account.available_units(at) + compensated_units,
         hold_id,

@@ -21,7 +21,7 @@ from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidInput, InvalidState
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeRerated
-from domain.usage.payments import key_of
+from domain.usage.payments import key_of, refunded_of
 from domain.wallet.payers import NO_PRICE
 from domain.wallet.wallet import Wallet
 
@@ -54,10 +54,14 @@ class _Anew:
     def falls(self) -> dict[TotalKey, int]:
         """Return by how much less each price has of it; they come to `back_units`."""
         falls: dict[TotalKey, int] = {}
-        for sign, lines in ((1, self.charge.current_lines), (-1, self.lines)):
-            for line in lines:
-                key = key_of(line) or NO_PRICE
-                falls[key] = falls.get(key, 0) + sign * line.amount_units
+        for line in self.charge.current_lines:
+            key = key_of(line) or NO_PRICE
+            falls[key] = falls.get(key, 0) + line.amount_units
+        for key, units in refunded_of(self.charge).items():
+            falls[key] = falls.get(key, 0) - units
+        for line in self.lines:
+            key = key_of(line) or NO_PRICE
+            falls[key] = falls.get(key, 0) - recorded(self.charge).rest(line.amount_units)
         return bounded(falls, self.back_units)
 
 
@@ -111,18 +115,57 @@ def _apply(
     touched: Sequence[UsageCharge],
     replay: Replay,
 ) -> None:
-    """State what changes: what goes back first, so that it can pay for what is taken, and
-    last what others must have paid before.
+    """State what changes: what goes back first, so that it can pay for what is taken. What
+    others must have paid before waits for them.
     """
     paid = Paid(work, wallet)
     totals = _totals(wallet, touched, replay)
-    own = {each.charge.id: paid.of_charge(each.charge).units for each in changing}
-    for each in sorted(changing, key=lambda each: _turn(each, own[each.charge.id])):
-        correction = Correction(each.falls, totals, each.lines)
+
+    def state(each: _Anew, falls: dict[TotalKey, int]) -> None:
+        correction = Correction(falls, totals, each.lines)
         try:
             correct(work, wallet, each.charge, correction, ChargeRerated, command.reason, paid)
         except InvalidState as refusal:
             raise InvalidInput(field="occurredFrom", reason=refusal.reason) from None
+
+    def paid_for(each: _Anew) -> bool:
+        return _is_paid(each, paid, totals)
+
+    takes = [each for each in changing if all(units <= 0 for units in each.falls.values())]
+    rest = [each for each in changing if each not in takes]
+    waiting: list[_Anew] = []
+    for each in rest:
+        if paid_for(each):
+            state(each, each.falls)
+        else:
+            waiting.append(each)
+    for each in takes:
+        state(each, each.falls)
+    last: list[tuple[_Anew, dict[TotalKey, int]]] = []
+    for each in waiting:
+        if paid_for(each):
+            state(each, each.falls)
+            continue
+        rises = {key: units for key, units in each.falls.items() if units < 0}
+        if rises:  # two that wait for each other: both are taken first
+            state(each, rises)
+        last.append((each, {key: units for key, units in each.falls.items() if units > 0}))
+    for each, falls in last:
+        state(each, falls)
+
+
+def _is_paid(anew: _Anew, paid: Paid, totals: Sequence[RunningTotal]) -> bool:
+    """Whether what a correction gives back of each price has been paid for it."""
+    if anew.charge.observed:
+        return True
+    own = paid.of_charge(anew.charge).by_key
+    ends = {total.key: total.ends_at for total in totals}
+    for key, units in anew.falls.items():
+        known = paid.known(key, ends[key]) if key in ends else None
+        payers = known if known is not None else own.get(key)
+        if units > (payers.units if payers is not None else 0):
+            return False
+    return True
 
 
 def _rated(
@@ -170,15 +213,6 @@ def _without_price(charge: UsageCharge, product: str) -> tuple[RatedLine, ...]:
         for line in charge.current_lines
         if line.product in (None, product)
     )  # fmt: skip
-
-
-def _turn(anew: _Anew, own_units: int) -> int:
-    """Return when a correction is stated. Of a line below zero more goes back than its charge
-    took: those who paid for the cycle get it, once they have.
-    """
-    if anew.back_units < 0:
-        return 1
-    return 0 if anew.back_units <= own_units else 2
 
 
 def _totals(

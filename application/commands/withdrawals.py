@@ -26,7 +26,7 @@ from domain.subscriptions.cycles import Cycle
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeWithdrawn
-from domain.usage.payments import key_of
+from domain.usage.payments import key_of, refunded_of
 from domain.wallet.payers import NO_PRICE
 from domain.wallet.wallet import Wallet
 
@@ -76,6 +76,8 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
         falls = {NO_PRICE: back_units}
     elif back_units > 0:
         back_units = max(back_units - charge.refunded_units, 0)
+        for key, units in refunded_of(charge).items():
+            falls[key] = falls.get(key, 0) - units
     falls = bounded(falls, back_units) if falls else {}
     correction = Correction(falls, tuple(totals), tuple(rest))
     correct(work, wallet, charge, correction, ChargeWithdrawn, command.reason, Paid(work, wallet))
@@ -254,8 +256,7 @@ def _fall(line: RatedLine, listed: ListedPrice, before: RunningTotal, after: Run
 
 def recorded(charge: UsageCharge) -> Recorded:
     """Return how a charge stands where its cycle is rated anew."""
-    observed = charge.status == "OBSERVED"
-    return Recorded(observed, charge.amount_units, charge.refunded_units)
+    return Recorded(charge.observed, charge.amount_units, charge.refunded_units)
 
 
 def usage_of_charge(charge: UsageCharge) -> Usage:

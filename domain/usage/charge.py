@@ -69,7 +69,7 @@ class UsageCharge(Aggregate):
     """Units of `asset`, below zero of a charge that credits. lines: how the amount came about,
     none if it was stated; current_lines: since it was last rated anew. corrected_units: what
     withdrawing and re-rating gave back in all. given: how it was given back, and re-rating
-    took more; who has paid in the end `domain/usage/payments.py` tells.
+    took more. observed: nobody paid; who has paid in the end `domain/usage/payments.py` tells.
     """
 
     TOPIC = "charge"
@@ -96,6 +96,7 @@ class UsageCharge(Aggregate):
     corrected_units: int
     given: tuple[ChargeRefunded | ChargeCorrected, ...]
     credited: bool
+    observed: bool
     _forgiven_units: int
 
     # Folding
@@ -103,6 +104,7 @@ class UsageCharge(Aggregate):
     def settle(self, event: ChargeSettled | ChargeObserved, status: ChargeStatus) -> None:
         self._open(event)
         self.status = status
+        self.observed = status == "OBSERVED"
         self.amount_units = event.amount_units
         if isinstance(event, ChargeSettled):
             if event.adjustment is not None:
@@ -160,6 +162,7 @@ class UsageCharge(Aggregate):
         self.captured = event
         self.reported = event.reported
         self.status = "OBSERVED" if event.observed else "SETTLED"
+        self.observed = event.observed
         self.amount_units = event.amount_units
         self.allocations = event.allocations
         self.overage = event.overage
@@ -205,6 +208,7 @@ class UsageCharge(Aggregate):
         self.corrected_units = 0
         self.given = ()
         self.credited = False
+        self.observed = False
         self._forgiven_units = 0
 
     # Deciding

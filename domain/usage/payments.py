@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from domain.rating.rate import RatedLine
 from domain.rating.running_total import TotalKey
 from domain.usage.charge import UsageCharge
+from domain.usage.events import ChargeRefunded
 from domain.wallet import overage
 from domain.wallet.events import OverageSettled
 from domain.wallet.payers import NO_PRICE, PaidFor, Payers, Share, share_out
@@ -47,6 +48,18 @@ def own_payers(charge: UsageCharge, repaid: Iterable[OverageSettled]) -> OwnPaye
     return own
 
 
+def refunded_of(charge: UsageCharge) -> dict[TotalKey, int]:
+    """Return what refunds gave back of each of its prices."""
+    refunded: dict[TotalKey, int] = {}
+    for event in charge.given:
+        if isinstance(event, ChargeRefunded):
+            for paid in event.paid:
+                units = overage.length(paid.returned_overage)
+                units += sum(part for _, part in paid.returned)
+                refunded[paid.key] = refunded.get(paid.key, 0) + units
+    return refunded
+
+
 def payers_of(
     charges: Sequence[UsageCharge], key: TotalKey, asset: str, repaid: Sequence[OverageSettled]
 ) -> Payers:
@@ -55,7 +68,7 @@ def payers_of(
     """
     payers = Payers()
     for charge in charges:
-        if charge.status == "OBSERVED" or charge.asset != asset:
+        if charge.observed or charge.asset != asset:
             continue
         if any(key_of(line) == key for line in (*charge.lines, *charge.current_lines)):
             own = own_payers(charge, repaid).get(key)

@@ -153,7 +153,9 @@ class Payers:
                 part = min(paid_units, units)
                 self.grants[place] = (grant_id, paid_units - part)
                 units -= part
-        self.grants = [part for part in self.grants if part[1]]
+        kept, self.grants = self.grants, []
+        for part in kept:
+            self._add(*part)
 
 
 def payers_told(paid: Iterable[PaidFor]) -> dict[TotalKey, Payers]:

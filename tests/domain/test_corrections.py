@@ -595,3 +595,48 @@ def test_checking_records_nothing(books: Books) -> None:
     # then
     assert amounts(*checked) == ["2", "2"]
     assert len(books.log.rows) == rows
+
+
+def test_a_grant_that_paid_twice_gets_it_back_at_once() -> None:
+    """A line below zero whose payers alternate, one of them used up."""
+    # given
+    books = Books()
+    books.at(2026, 1, 1)
+    books.customer(mode="HYBRID")
+    for name, amount in (("a", "3"), ("b", "70")):
+        books.grant(name, amount, asset="USD", paid=Money("5", "USD"))
+    meter(books, "in", property="in", event_type="llm")
+    meter(books, "out", property="out", event_type="llm")
+    volume = (TierSaid("0.05", "5"), TierSaid("0.1", "40"), TierSaid("0.05"))
+    one = said_price("in", "VOLUME", tiers=(TierSaid("0.05"),))
+    publish(books, "api", one, said_price("out", "VOLUME", tiers=volume))
+    use(books, "a", "llm", properties={"in": 6, "out": 25})
+    use(books, "b", "llm", properties={"in": 24, "out": 12})
+    # when
+    credit = use(books, "c", "llm", properties={"in": 0, "out": 6})
+    # then
+    assert (amounts(credit), burned(books)) == (["-1.55"], "3.65")
+    check_reloads(books)
+
+
+def test_two_lines_of_one_charge_wait_for_what_is_taken_of_another() -> None:
+    # given a latest value that fell
+    books = hybrid("0.5")
+    meter(books, "in", "LATEST", property="in", event_type="llm")
+    meter(books, "out", property="out", event_type="llm")
+    dear = said_price("in", "VOLUME", tiers=(TierSaid("0", "10"), TierSaid("0.1")))
+    publish(books, "api", dear, said_price("out", "UNIT", unit_price="0.05"))
+    first = use(books, "a", "llm", properties={"in": 28, "out": 3})
+    books.later(minutes=1)
+    second = use(books, "b", "llm", properties={"in": 21, "out": 0})
+    assert [net(books, first), net(books, second)] == ["2.95", "-0.7"]
+    books.later(minutes=1)
+    free = said_price("in", "VOLUME", tiers=(TierSaid("0", "40"), TierSaid("0.1")))
+    publish(books, "api", free, said_price("out", "UNIT", unit_price="0.3"))
+    # when
+    assert of(rerate(books, 2, dry=False)) == (2, "2.25", "0.9")
+    # then
+    assert [net(books, first), net(books, second)] == ["0.9", "0"]
+    assert (burned(books), owed(books)) == ("0.05", "0.85")
+    assert of(rerate(books, 2, dry=False)) == (0, "0.9", "0.9")
+    check_reloads(books)
