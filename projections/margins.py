@@ -334,6 +334,10 @@ def _refund(state: State, _: int, tenant: str, event: ChargeRefunded | ChargeCor
             of_others_units -= units
     if of_others_units and currency(event.asset):
         revenue[event.asset] -= of_others_units
+    if isinstance(event, ChargeRerated):
+        without = {line.meter: line.price is None for line in event.lines}
+        for row in rows:
+            row.unpriced = without.get(row.meter, row.unpriced)
     if isinstance(event, ChargeCorrected):
         revenue.update(_earned(state, event.allocations))
         if event.overage is not None and currency(event.asset):

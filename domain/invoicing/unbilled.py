@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from domain.aggregate import Event
@@ -225,6 +225,9 @@ class Unbilled:
                 if part[0] == item.low:
                     item.low = part[1]
                 else:
+                    if part[1] < item.high:  # out of the middle: two stretches are left
+                        self.admit(replace(item, start=part[1], low=part[1]))
+                        line.charges += 1
                     item.high = part[0]
                 if item.low >= item.high:
                     line.charges -= 1

@@ -154,8 +154,8 @@ class Payers:
                 self.grants[place] = (grant_id, paid_units - part)
                 units -= part
         kept, self.grants = self.grants, []
-        for part in kept:
-            self._add(*part)
+        for each, left in kept:
+            self._add(each, left)
 
 
 def payers_told(paid: Iterable[PaidFor]) -> dict[TotalKey, Payers]:

@@ -18,11 +18,16 @@ from application.commands.requests import (
     WithdrawCharge,
 )
 from application.commands.spend_requests import SetBudget
+from domain.invoicing.unbilled import Unbilled, fold
 from domain.money.decimals import decimal_of
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
 from domain.usage.charge import UsageCharge
+from domain.usage.events import ChargeWithdrawn
+from domain.wallet import overage
+from projections.unbilled import UnbilledModel
 from tests.books import Books, reloaded
 from tests.catalogue import R1_TIERS, RowSaid, TierSaid, amounts, meter, publish, said_price, use
+from tests.plans import Plans, flat
 
 JANUARY, FEBRUARY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 
@@ -640,3 +645,67 @@ def test_two_lines_of_one_charge_wait_for_what_is_taken_of_another() -> None:
     assert (burned(books), owed(books)) == ("0.05", "0.85")
     assert of(rerate(books, 2, dry=False)) == (0, "0.9", "0.9")
     check_reloads(books)
+
+
+def test_a_fee_is_not_withdrawn() -> None:
+    # given
+    plans = Plans(Books(JANUARY))
+    plans.publish("pro", [flat("20")])
+    plans.subscribe("pro")
+    (fee,) = plans.fee_charges()
+    rows = len(plans.books.log.rows)
+    # then
+    with pytest.raises(InvalidState, match="refund it"):
+        plans.books.do(WithdrawCharge(fee.id, "test"))
+    assert len(plans.books.log.rows) == rows
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_checking_a_line_below_zero_records_nothing(books: Books, kept: bool) -> None:
+    """Whether the wallet knows who paid, or reads the charges to learn it."""
+    # given
+    meter(books, "tokens")
+    if not kept:
+        publish(books, "api", said_price("tokens", "UNIT", unit_price="0.10"))
+        use(books, "a", "tokens", "990")
+        books.later(minutes=1)
+    publish(books, "api", said_price("tokens", "VOLUME", tiers=R1_TIERS))
+    if kept:
+        use(books, "a", "tokens", "990")
+    before = books.wallet().state()
+    rows = len(books.log.rows)
+    # when
+    check = RecordUsage("b", "ext:acme", "tokens", quantity="20", dry=True)
+    checked = [books.do(check).charge for _ in range(2)]
+    # then
+    assert amounts(*checked) == ["-18.2", "-18.2"]
+    assert len(books.log.rows) == rows
+    assert books.wallet().state() == before
+    assert amounts(use(books, "b", "tokens", "20")) == ["-18.2"]
+
+
+def test_overage_given_back_out_of_the_middle_leaves_both_ends_to_bill() -> None:
+    # given one charge of two lines, all of it overage
+    books = hybrid("1")
+    books.refund(use(books, "x", "other", amount="1", asset="USD"), "r")
+    meter(books, "in", property="in", event_type="llm")
+    meter(books, "out", property="out", event_type="llm")
+    volume = said_price("in", "VOLUME", tiers=(TierSaid("0.10", "100"), TierSaid("0.05")))
+    publish(books, "api", volume, said_price("out", "UNIT", unit_price="1"))
+    charge = use(books, "a", "llm", properties={"in": 100, "out": 30})
+    use(books, "b", "llm", properties={"in": 1, "out": 0})
+    unbilled = Unbilled()
+    for position, event in enumerate(books.log.all()):
+        if isinstance(event, UnbilledModel.events):
+            fold(unbilled, position, books.tenant_id, event)
+    # then
+    (line,) = unbilled.lines.values()
+    (claimed,) = unbilled.ranges.values()
+    assert line.units == books.account("USD").owed_units == overage.length(claimed.ranges)
+    # when
+    withdraw(books, charge)
+    for position, event in enumerate(books.log.all()):
+        if event.originator_id == charge.id and isinstance(event, ChargeWithdrawn):
+            fold(unbilled, position, books.tenant_id, event)
+    # then
+    assert line.units == books.account("USD").owed_units == overage.length(claimed.ranges)

@@ -17,13 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.commands.answers import RerateAnswer
+from application.commands.catalog_requests import PriceSaid
 from application.commands.requests import Money, RerateWallet, SetWalletMode, WithdrawCharge
 from domain.catalog.price import Price, PriceModel, Tier
 from domain.refusals import InvalidInput, InvalidState
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeObserved
+from domain.wallet.events import WalletMode
 from tests.books import Books, reloaded
-from tests.catalogue import PriceSaid, TierSaid, meter, publish, said_price, use
+from tests.catalogue import TierSaid, meter, publish, said_price, use
 from tests.rating_reference import reference_cost
 
 JANUARY, FEBRUARY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
@@ -267,7 +269,7 @@ class Refunded(History):
             except InvalidState:
                 pass
 
-    def mode(self, mode: str) -> None:
+    def mode(self, mode: WalletMode) -> None:
         self.books.do(SetWalletMode("ext:acme", mode))
 
     def check(self) -> None:
