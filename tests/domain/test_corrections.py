@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from application.commands.answers import RerateAnswer
 from application.commands.requests import (
@@ -709,3 +711,72 @@ def test_overage_given_back_out_of_the_middle_leaves_both_ends_to_bill() -> None
             fold(unbilled, position, books.tenant_id, event)
     # then
     assert line.units == books.account("USD").owed_units == overage.length(claimed.ranges)
+
+
+GAUGES = ("left", "right")
+
+
+def two_gauges(books: Books, *unit_prices: str) -> int:
+    """Publish prices of two latest values that one event tells; return the version."""
+    prices = zip(GAUGES, unit_prices, strict=True)
+    return publish(
+        books, "api", *(said_price(key, "UNIT", unit_price=each) for key, each in prices)
+    )
+
+
+def tell_gauges(books: Books, *values: tuple[int, int]) -> list[UsageCharge]:
+    charges = []
+    for number, (left, right) in enumerate(values):
+        books.later(seconds=1)
+        properties = {"left": left, "right": right}
+        charges.append(use(books, f"e{number}", "gauges", properties=properties))
+    return charges
+
+
+def test_two_lines_below_zero_give_back_to_one_grant_that_was_used_up() -> None:
+    # given
+    books = Books(JANUARY)
+    books.customer()
+    books.grant("small", "3", asset="USD", source="PROMOTIONAL", priority=1)
+    books.grant("rest", "100", asset="USD", source="PROMOTIONAL")
+    for gauge in GAUGES:
+        meter(books, gauge, "LATEST", event_type="gauges", property=gauge)
+    two_gauges(books, "1", "1")
+    # when
+    charges = tell_gauges(books, (2, 2), (0, 0))
+    # then
+    assert amounts(*charges) == ["4", "-4"]
+    assert burned(books) == "0"
+    check_reloads(books)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=7),
+    st.lists(st.integers(0, 20).map(str), min_size=4, max_size=4),
+)
+def test_rerating_values_that_rise_and_fall_comes_to_what_they_cost(
+    values: list[tuple[int, int]], unit_prices: list[str]
+) -> None:
+    # given
+    books = funded()
+    for gauge in GAUGES:
+        meter(books, gauge, "LATEST", event_type="gauges", property=gauge)
+    two_gauges(books, *unit_prices[:2])
+    charges = tell_gauges(books, *values)
+    version = two_gauges(books, *unit_prices[2:])
+    # when
+    rerate(books, version, dry=False)
+    # then
+    left, right = values[-1]
+    cost = str(left * int(unit_prices[2]) + right * int(unit_prices[3]))
+    assert burned(books) == cost
+    assert decimal_of(sum(units(books, charge) for charge in charges), 9) == cost
+    assert rerate(books, version, dry=False).charges == 0
+    check_reloads(books)
+
+
+def units(books: Books, charge: UsageCharge) -> int:
+    again = UsageCharge.fold(books.log.stream(charge.id))
+    assert again is not None
+    return again.net_units
