@@ -6,6 +6,7 @@ with that version; an older state is upcast step by step before it is decoded.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +31,7 @@ class EventCodec:
 
     def __init__(self, classes: tuple[type[Event], ...] = EVENT_CLASSES) -> None:
         self._classes = {str(cls.__dict__["TOPIC"]): cls for cls in classes}
+        self._topics = {cls: topic for topic, cls in self._classes.items()}
         self._decoders = {
             topic: msgspec.json.Decoder(cls, float_hook=Decimal).decode
             for topic, cls in self._classes.items()
@@ -37,11 +39,24 @@ class EventCodec:
 
     def encode(self, event: Event) -> bytes:
         """Return the state of an event: its fields, without stream and version."""
-        fields = event.__dict__.copy()
-        del fields["originator_id"], fields["originator_version"]
-        if event.class_version > 1:
-            fields = {"class_version": event.class_version, **fields}
-        return _encode(fields)
+        return self.states((event,))[0]
+
+    def states(self, events: Iterable[Event]) -> list[bytes]:
+        """Return the states of events."""
+        states: list[bytes] = []
+        encode = _encode
+        for event in events:
+            fields = event.__dict__.copy()
+            del fields["originator_id"], fields["originator_version"]
+            if event.class_version > 1:
+                fields = {"class_version": event.class_version, **fields}
+            states.append(encode(fields))
+        return states
+
+    def topics(self, events: Iterable[Event]) -> list[str]:
+        """Return the topics of events."""
+        topics = self._topics
+        return [topics[type(event)] for event in events]
 
     def decode(
         self, topic: str, state: bytes, originator_id: str, originator_version: int

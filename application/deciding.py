@@ -47,6 +47,8 @@ from domain.wallet.wallet import Wallet
 BATCHES_LOOKED_UP = 100
 MOST_SUSPECTS = 1_000
 
+_USAGE = (RecordUsage, AuthorizeUsage)
+
 logger = structlog.get_logger()
 
 
@@ -211,24 +213,21 @@ class Decider:
         return decide(work, command)
 
     def _prefetch(self, batch: Batch, items: Sequence[Item]) -> None:
-        by_tenant: dict[str, list[str]] = {}
-        usage: dict[str, list[tuple[str, str | None]]] = {}
-        rated: dict[str, list[tuple[str, RecordUsage]]] = {}
+        by_tenant: dict[str, list[tuple[str, Command]]] = {}
         for caller, command in items:
             wallet_id = _wallet_of(caller.tenant_id, command)
             if wallet_id is not None:
-                by_tenant.setdefault(caller.tenant_id, []).append(wallet_id)
-                if isinstance(command, RecordUsage | AuthorizeUsage):
-                    usage.setdefault(caller.tenant_id, []).append((wallet_id, command.subject))
-                if isinstance(command, RecordUsage):
-                    rated.setdefault(caller.tenant_id, []).append((wallet_id, command))
-        for tenant_id, wallet_ids in by_tenant.items():
-            batch.prefetch(tenant_id, wallet_ids)
-        for tenant_id, charged in usage.items():
+                by_tenant.setdefault(caller.tenant_id, []).append((wallet_id, command))
+        for tenant_id, named in by_tenant.items():
+            batch.prefetch(tenant_id, [wallet_id for wallet_id, _ in named])
+            usage = [(w, each) for w, each in named if isinstance(each, _USAGE)]
+            if not usage:
+                continue
             templates = batch.tenant(tenant_id).budget_templates
-            batch.derived.prefetch(tenant_id, templates, charged)
-        for tenant_id, events in rated.items():
-            prefetch_sights(batch, tenant_id, events)
+            if templates:
+                subjects = [(wallet_id, each.subject) for wallet_id, each in usage]
+                batch.derived.prefetch(tenant_id, templates, subjects)
+            prefetch_sights(batch, tenant_id, usage)
 
     # Look-ups
 
@@ -340,8 +339,4 @@ def _wallet_of(tenant_id: str, command: Any) -> str | None:
     if reference is None:
         wallet_id: str | None = getattr(command, "wallet_id", None)
         return wallet_id
-    if reference.startswith("ext:"):
-        customer_id = identity.customer_id(tenant_id, reference[4:])
-    else:
-        customer_id = reference.lower()
-    return identity.wallet_id(tenant_id, customer_id)
+    return identity.wallet_named(tenant_id, reference)

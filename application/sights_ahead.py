@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from application.commands.rated_usage import usage_of
-from application.commands.requests import RecordUsage
+from application.commands.requests import AuthorizeUsage, RecordUsage
 from application.work import Batch
-from domain.catalog.meter import Aggregation
 from domain.rating.pricing import terms_at
 from domain.rating.rate import Usage, sights
 from domain.rating.running_total import TotalKey
@@ -16,18 +15,23 @@ from domain.tenancy.tenant import FUTURE_SECONDS
 
 
 def prefetch_sights(
-    batch: Batch, tenant_id: str, events: Iterable[tuple[str, RecordUsage]]
+    batch: Batch, tenant_id: str, events: Iterable[tuple[str, RecordUsage | AuthorizeUsage]]
 ) -> None:
     """Look the values of (wallet id, event) up, with one query. What is missed is looked up
     when it is asked for.
     """
+    types = batch.catalog(tenant_id).unique_types
+    if not types:
+        return
     now = batch.now(tenant_id)
     earliest = now - timedelta(seconds=batch.tenant(tenant_id).late_window_seconds)
     latest = now + timedelta(seconds=FUTURE_SECONDS)
     wanted: list[tuple[str, TotalKey, str]] = []
     for wallet_id, event in events:
-        occurred_at = event.occurred_at or now
-        if event.amount is None and earliest <= occurred_at <= latest:
+        if event.meter not in types or event.amount is not None:
+            continue
+        occurred_at = (event.occurred_at if isinstance(event, RecordUsage) else None) or now
+        if earliest <= occurred_at <= latest:
             usage = usage_of(event.meter, None, event.properties, occurred_at)
             wanted += _of_event(batch, tenant_id, wallet_id, usage)
     if wanted:
@@ -37,9 +41,8 @@ def prefetch_sights(
 def _of_event(
     batch: Batch, tenant_id: str, wallet_id: str, usage: Usage
 ) -> Iterable[tuple[str, TotalKey, str]]:
-    meters = batch.catalog(tenant_id).meters_of(usage.event_type)
     wallet = batch.wallets.get(wallet_id)
-    if wallet is None or all(meter.aggregation != Aggregation.UNIQUE for meter in meters):
+    if wallet is None:
         return ()
     lists = batch.price_lists(tenant_id)
     terms = terms_at(wallet.pricing, lists.catalog, wallet.months, usage.occurred_at)

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from application.caller import Caller
 from application.clock import Clock
-from application.codec import EventCodec, topic_of
+from application.codec import EventCodec
 from application.derived_budgets import DerivedBudgets
 from application.sightings import Sightings
 from application.storage.recorder import Rows
@@ -43,7 +43,6 @@ from domain.wallet.totals import Totals, TotalsMoved
 from domain.wallet.wallet import Wallet
 
 A = TypeVar("A", bound=Aggregate)
-_EXTERNAL = "ext:"
 
 
 class Log(Protocol):
@@ -170,8 +169,10 @@ class Batch:
         self._catalogs: dict[str, Catalog] = {}
         self._kept_catalogs = catalogs or CatalogRegistry()
         self._now = clock.now()
-        self._pending_at = 0
-        self._pending: dict[str, list[Event]] = {}
+        self._noted = 0
+        self._written_to: set[str] = set()
+        self._sorted = 0
+        self._own_of: dict[str, list[Event]] = {}
         self._older: dict[str, tuple[datetime, Totals]] = {}
         self.sightings = Sightings(log, secret)
         self.trial: Trial | None = None
@@ -303,7 +304,9 @@ class Batch:
 
     def known(self, stream_id: str) -> list[Event]:
         """Return the events of a stream as far as this batch knows them; no look-up."""
-        return [*self._known.get(stream_id, ()), *self._own(stream_id)]
+        own = self._own(stream_id)
+        before = self._known.get(stream_id)
+        return [*before, *own] if before else list(own)
 
     def stream(self, aggregate_class: type[A], tenant_id: str, stream_id: str) -> A | None:
         """Return the aggregate of a stream, looked up in the log and in this batch."""
@@ -342,11 +345,18 @@ class Batch:
         return bool(self._own(stream_id))
 
     def _own(self, stream_id: str) -> Sequence[Event]:
-        if self._pending_at < len(self.decided):
-            for event in self.decided[self._pending_at :]:
-                self._pending.setdefault(event.originator_id, []).append(event)
-            self._pending_at = len(self.decided)
-        return self._pending.get(stream_id, ())
+        """Return what this batch has decided of a stream. Each charge asks, and finds nothing."""
+        decided = self.decided
+        if self._noted < len(decided):
+            self._written_to.update([event.originator_id for event in decided[self._noted :]])
+            self._noted = len(decided)
+        if stream_id not in self._written_to:
+            return ()
+        if self._sorted < len(decided):
+            for event in decided[self._sorted :]:
+                self._own_of.setdefault(event.originator_id, []).append(event)
+            self._sorted = len(decided)
+        return self._own_of[stream_id]
 
     def _meet(self, wallet: Wallet) -> None:
         wallet.write_to(self.decided)
@@ -393,15 +403,14 @@ class Batch:
         self.seal()
         rows = Rows()
         authors = [*self._authors, (len(self.decided), self._authors[-1][1])]
-        encode = codec.encode
         for (start, caller), (end, _) in pairwise(authors):
             rows.tenants += [caller.tenant_id] * (end - start)
             rows.actors += [caller.actor] * (end - start)
             rows.request_ids += [caller.request_id] * (end - start)
         rows.originators = [event.originator_id for event in self.decided]
         rows.versions = [event.originator_version for event in self.decided]
-        rows.topics = [topic_of(event) for event in self.decided]
-        rows.states = [encode(event) for event in self.decided]
+        rows.topics = codec.topics(self.decided)
+        rows.states = codec.states(self.decided)
         rows.recorded_at = [event.timestamp for event in self.decided]
         return rows
 
@@ -416,8 +425,9 @@ class Batch:
 
     def keep(self) -> None:
         """Keep the wallets as they are once this is committed; `forget` if it is not."""
+        nowhere: list[Event] = []
         for wallet in self.wallets.values():
-            wallet.write_to([])
+            wallet.write_to(nowhere)
         self._cache.keep(self.wallets.values())
         for catalog in self._catalogs.values():
             catalog.write_to([])
@@ -469,13 +479,11 @@ class Work:
 
     def customer_id(self, reference: str) -> str:
         """Return the id of a customer named by id or as "ext:" and the tenant's own id."""
-        if reference.startswith(_EXTERNAL):
-            return identity.customer_id(self.tenant_id, reference[len(_EXTERNAL) :])
-        return reference.lower()
+        return identity.customer_named(self.tenant_id, reference)
 
     def wallet(self, customer: str) -> Wallet:
         """Return a customer's wallet with everything fallen due. Raises NotFound."""
-        wallet_id = identity.wallet_id(self.tenant_id, self.customer_id(customer))
+        wallet_id = identity.wallet_named(self.tenant_id, customer)
         wallet = self.batch.wallet(self.tenant_id, wallet_id)
         if wallet is None:
             raise NotFound(what="customer", key=customer)
@@ -485,7 +493,7 @@ class Work:
 
     def scratch(self, customer: str) -> Wallet:
         """Return a copy of a customer's wallet, to decide upon and throw away."""
-        wallet_id = identity.wallet_id(self.tenant_id, self.customer_id(customer))
+        wallet_id = identity.wallet_named(self.tenant_id, customer)
         wallet = self.batch.wallet(self.tenant_id, wallet_id)
         if wallet is None:
             raise NotFound(what="customer", key=customer)

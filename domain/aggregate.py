@@ -9,9 +9,19 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from eventsourcing.domain import BaseAggregate, CanMutateAggregate, MetaDomainEvent
 
+from domain.struct import struct
+
+
+class EventType(MetaDomainEvent):
+    """Makes each event class a struct: frozen for the type checker, quickly made."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any]) -> Any:
+        event_class = type.__new__(cls, name, bases, members)
+        return struct(frozen=True, slots=False)(event_class)
+
 
 @dataclass(frozen=True)
-class Event(CanMutateAggregate[str], metaclass=MetaDomainEvent):
+class Event(CanMutateAggregate[str], metaclass=EventType):
     """A fact of one stream. `timestamp` is when the ledger recorded it (UTC).
 
     A leaf class has a `TOPIC`, its name in the log for good. A changed shape is a new

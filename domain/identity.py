@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 LEDGER_PREFIX = "counterfoil:"
+EXTERNAL = "ext:"
 REMEMBERED_SOURCES = 1_000
 REMEMBERED = 100_000  # ids of customers and wallets, which every charge asks for
 ADJUSTMENT_METER = "adjustment"
@@ -37,6 +38,19 @@ def customer_id(tenant: str, external_id: str) -> str:
 @lru_cache(maxsize=REMEMBERED)
 def wallet_id(tenant: str, customer: str) -> str:
     return derived_id("wallet", tenant, customer)
+
+
+def customer_named(tenant: str, reference: str) -> str:
+    """Return the id of a customer named by id, or as "ext:" and the tenant's own id."""
+    if reference.startswith(EXTERNAL):
+        return customer_id(tenant, reference[len(EXTERNAL) :])
+    return reference.lower()
+
+
+@lru_cache(maxsize=REMEMBERED)
+def wallet_named(tenant: str, reference: str) -> str:
+    """Return the id of the wallet of a customer named so."""
+    return wallet_id(tenant, customer_named(tenant, reference))
 
 
 def catalog_id(tenant: str) -> str:
@@ -66,7 +80,8 @@ def asset_id(tenant: str, key: str) -> str:
 
 def charge_id(tenant: str, source: str, event_id: str) -> str:
     digest = _charges_of(tenant, source).copy()
-    digest.update(_prefixed(event_id))
+    octets = event_id.encode()
+    digest.update(len(octets).to_bytes(4) + octets)
     return _uuid_text(digest.hexdigest())
 
 

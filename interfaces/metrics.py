@@ -227,7 +227,7 @@ class Metrics:
 
 def _is_unpriced(outcome: Outcome) -> bool:
     answer = outcome.answer
-    if not isinstance(answer, ChargeAnswer) or answer.replayed:
+    if not isinstance(answer, ChargeAnswer) or not answer.charge.lines or answer.replayed:
         return False
     return any(line.price is None for line in answer.charge.lines)
 

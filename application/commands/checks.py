@@ -33,11 +33,12 @@ def text(value: str, field: str, longest: int) -> None:
         raise InvalidInput(field=field, reason="must not be empty")
     if len(value) > longest:
         raise InvalidInput(field=field, reason=f"at most {longest} characters")
-    if not value.isascii() or not value.isprintable():
-        _characters(value, field)
+    _characters(value, field)
 
 
 def _characters(value: str, field: str) -> None:
+    if value.isascii() and value.isprintable():
+        return
     if _FORBIDDEN.search(value):
         raise InvalidInput(
             field=field, reason="control characters, NUL and surrogates are not allowed"
@@ -192,7 +193,7 @@ def properties(value: Any, field: str) -> None:
     """A JSON object of at most 16 KiB, 8 deep, without control characters."""
     if value is None:
         return
-    if not isinstance(value, Mapping):
+    if not isinstance(value, (dict, Mapping)):
         raise InvalidInput(field=field, reason="must be a JSON object")
     _json(value, field, 1)
     if len(_encode(value)) > LARGEST_PROPERTIES:
@@ -202,7 +203,9 @@ def properties(value: Any, field: str) -> None:
 def _json(value: Any, field: str, depth: int) -> None:
     if isinstance(value, str):
         _characters(value, field)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, int):
+        return
+    elif isinstance(value, (dict, Mapping)):  # dict first: an abstract class is slow to ask
         _deep(depth, field)
         for key, item in value.items():
             _characters(key, field)

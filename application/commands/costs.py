@@ -49,9 +49,8 @@ def cost_terms(command: SetCostTable) -> CostTerms:
 
 def with_vendor_cost(work: Work, reported: Reported, properties: Any) -> Reported:
     """Return a report with what the cost tables say it cost, unless the client said that."""
-    if reported.cost is not None:
+    tables = work.catalog.costs
+    if reported.cost is not None or not tables.by_key:
         return reported
-    cost = work.catalog.costs.cost(
-        reported.meter, reported.occurred_at, reported.quantity, properties or {}
-    )
+    cost = tables.cost(reported.meter, reported.occurred_at, reported.quantity, properties or {})
     return reported if cost is None else replace(reported, vendor_cost=cost)

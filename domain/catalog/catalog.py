@@ -17,7 +17,7 @@ from domain.catalog.events import (
     VersionDrafted,
     VersionPublished,
 )
-from domain.catalog.meter import Meter
+from domain.catalog.meter import Aggregation, Meter
 from domain.catalog.product import Product, ProductVersion, VersionStatus, VersionTerms
 from domain.catalog.validity import check_meter, check_one_asset_an_event_type, check_terms
 from domain.costs.table import CostTerms
@@ -38,8 +38,8 @@ class ListedProduct:
 
 
 class Catalog(Aggregate):
-    """meters and products by key; defaults: (from when, product), in order of time; costs: what
-    usage costs the tenant.
+    """meters and products by key; defaults: (from when, product), in order of time; unique_types:
+    the event types that a meter of UNIQUE counts; costs: what usage costs the tenant.
     """
 
     TOPIC = "catalog"
@@ -47,6 +47,7 @@ class Catalog(Aggregate):
     products: dict[str, Product]
     defaults: list[tuple[datetime | None, str | None]]
     by_event_type: dict[str, list[Meter]]
+    unique_types: set[str]
     costs: CostTables
 
     @classmethod
@@ -214,6 +215,7 @@ class Catalog(Aggregate):
             self.products = {}
             self.defaults = []
             self.by_event_type = {}
+            self.unique_types = set()
             self.costs = CostTables()
 
     def add_meter(self, meter: Meter) -> None:
@@ -221,6 +223,8 @@ class Catalog(Aggregate):
         of_type = self.by_event_type.setdefault(meter.event_type, [])
         of_type.append(meter)
         of_type.sort(key=lambda each: each.key)
+        if meter.aggregation == Aggregation.UNIQUE:
+            self.unique_types.add(meter.event_type)
 
     def add_draft(self, event: VersionDrafted) -> None:
         product = self.products.setdefault(event.product, Product(event.product, event.name))

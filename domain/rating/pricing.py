@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -11,10 +10,11 @@ from domain.catalog.catalog import Catalog
 from domain.catalog.price import Price
 from domain.rating.cost import NO_DISCOUNT
 from domain.rating.months import Months
+from domain.struct import struct
 from domain.subscriptions.cycles import Cycle
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True, slots=True)
 class PricingTerms:
     """By what a subscription prices usage that occurred at one time.
 

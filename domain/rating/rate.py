@@ -8,7 +8,7 @@ moves nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from math import gcd, lcm
 from typing import Any, Protocol
@@ -20,10 +20,11 @@ from domain.rating.pricing import PricingTerms
 from domain.rating.quantity import ONE, distinct_value, measured, selects, text_of
 from domain.rating.running_total import SEVERAL, RunningTotal, TotalKey
 from domain.refusals import InvalidInput
+from domain.struct import struct
 from domain.subscriptions.cycles import Cycle
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True, slots=True)
 class Usage:
     """What an event says. event_type: its `meter`; quantity: a decimal."""
 
@@ -47,7 +48,7 @@ class Standing(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True, slots=True)
 class RatedLine:
     """One meter's part of a charge. Units of the charge's asset.
 
@@ -69,7 +70,7 @@ class RatedLine:
     ends_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True, slots=True)
 class Sight:
     """A value of UNIQUE, met for the first time in its cycle."""
 
@@ -77,7 +78,7 @@ class Sight:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True, slots=True)
 class Rated:
     """amount_units: the sum of the lines; may be negative. totals: those that moved, as they
     are then. falling: the places of lines whose price may give back what it took.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from domain.struct import struct
 
 SEVERAL = -1
 
@@ -11,7 +12,7 @@ TotalKey = tuple[str, str, datetime]
 """A product, the key of a price, and the start of the cycle."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True, slots=True)
 class RunningTotal:
     """quantity: a count of 10^-18; under MAX and LATEST the cycle's value, under UNIQUE how
     many there are. amount_units: of `asset`, the sum of the lines. exact: of a price by

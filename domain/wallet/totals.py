@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from domain.rating.running_total import RunningTotal, TotalKey
+from domain.struct import struct
 from domain.wallet.overage import Range
 from domain.wallet.payers import PaidFor, Payers, Share
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True, slots=True)
 class TotalsMoved:
     """Totals as they are from now on; cycles that ended by `closed_before` are dropped first."""
 
@@ -25,7 +26,7 @@ class TotalsMoved:
     closed_before: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True, slots=True)
 class RatedMove:
     """What a rated charge moves. shares: its lines, where the payers of one are known; told:
     payers that are known from now on.
