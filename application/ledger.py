@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
+from operator import attrgetter
+from typing import TypeVar
 
 from application.caller import Caller
 from application.clock import Clock
@@ -25,6 +28,8 @@ from application.writer import RETRY_AFTER_MS, CommitTold, Writer
 from domain.refusals import Overloaded
 
 __all__ = ["Item", "Ledger", "Outcome"]
+
+F = TypeVar("F")
 
 MOST_WAITING = 40_000
 LARGEST_PART = 250
@@ -85,30 +90,36 @@ class Ledger:
     async def submit_many(self, caller: Caller, commands: Sequence[Command]) -> list[Outcome]:
         """Decide commands in order; answer each in its place."""
         loop = asyncio.get_running_loop()
-        answers: list[asyncio.Future[list[Outcome]]] = []
-        parts: list[Waiting] = []
-        for part in _parts(commands):
-            answer: asyncio.Future[list[Outcome]] = loop.create_future()
-            answers.append(answer)
-            parts.append(Waiting(caller, part, _deliver_to(loop, answer)))
-        self._enqueue(parts)
+        answers = self._send(caller, commands, loop.create_future, partial(_deliver_to, loop))
         return [outcome for answer in answers for outcome in await answer]
 
     def execute(self, caller: Caller, commands: Sequence[Command]) -> list[Outcome]:
         """The same, blocking the calling thread."""
-        answers: list[Future[list[Outcome]]] = []
-        parts: list[Waiting] = []
-        for part in _parts(commands):
-            answer: Future[list[Outcome]] = Future()
-            answers.append(answer)
-            parts.append(Waiting(caller, part, answer.set_result))
-        self._enqueue(parts)
+        answers = self._send(caller, commands, Future[list[Outcome]], attrgetter("set_result"))
         return [outcome for answer in answers for outcome in answer.result()]
 
     @property
     def waiting(self) -> int:
         """How many commands wait for the writer."""
         return len(self._queue)
+
+    def _send(
+        self,
+        caller: Caller,
+        commands: Sequence[Command],
+        new_answer: Callable[[], F],
+        deliver_to: Callable[[F], Deliver],
+    ) -> list[F]:
+        """Queue commands in parts; return what will hold each part's answer."""
+        answers: list[F] = []
+        parts: list[Waiting] = []
+        for start in range(0, len(commands), LARGEST_PART):
+            answer = new_answer()
+            answers.append(answer)
+            part = commands[start : start + LARGEST_PART]
+            parts.append(Waiting(caller, part, deliver_to(answer)))
+        self._enqueue(parts)
+        return answers
 
     def _enqueue(self, parts: Sequence[Waiting]) -> None:
         clocks = [
@@ -150,11 +161,6 @@ class Ledger:
                 self._queue_up(parts)
 
         threading.Thread(target=advance, name="clock", daemon=True).start()
-
-
-def _parts(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
-    for start in range(0, len(commands), LARGEST_PART):
-        yield commands[start : start + LARGEST_PART]
 
 
 def _deliver_to(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[Outcome]]) -> Deliver:

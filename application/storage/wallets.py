@@ -21,6 +21,9 @@ _ENROLMENT_BYTES = 4_000
 _SPAN_BYTES = 1_000
 _OVERRIDE_BYTES = 2_000
 _ROW_BYTES = 600
+_TOTAL_BYTES = 1_000
+_PAYERS_BYTES = 300
+_PAID_BYTES = 250
 
 
 class WalletCache:
@@ -76,4 +79,9 @@ def estimated_bytes(wallet: Wallet) -> int:
         size += _ENROLMENT_BYTES + _SPAN_BYTES * len(enrolment.spans)
         for price in enrolment.terms.overrides:
             size += _OVERRIDE_BYTES + _ROW_BYTES * len(price.rows)
+    size += _TOTAL_BYTES * len(wallet.totals.by_key)
+    for payers in wallet.totals.payers.values():
+        size += (
+            _PAYERS_BYTES + _PAID_BYTES * len(payers.grants) + _RANGE_BYTES * len(payers.overage)
+        )
     return size

@@ -79,7 +79,7 @@ class CostFunction:
 
     def priced(self, quantity: int) -> int:
         """Return what of a cycle's quantity is not free."""
-        return max(quantity - self.free, 0)
+        return quantity - self.free if quantity > self.free else 0
 
     def cost(self, quantity: int) -> int:
         """Return what a cycle's quantity costs. Rounded half-even; cost(0) is 0."""

@@ -44,14 +44,17 @@ class Table:
         `denominator` of it are a unit of the asset. Raises InvalidInput.
         """
         try:
-            values = [
-                said if type(said := properties[name]) is str else self._value(name, said)
-                for name in self._dimensions
-            ]
+            values = tuple(
+                [
+                    said if type(said := properties[name]) is str else self._value(name, said)
+                    for name in self._dimensions
+                ]
+            )
         except KeyError as missing:
             raise self._needs(missing.args[0], "it") from None
         for named, rows in self._patterns:
-            found = rows.get(tuple([values[i] for i in named]))
+            whole = len(named) == len(values)
+            found = rows.get(values if whole else tuple([values[i] for i in named]))
             if found is not None:
                 return found
         if self._fallback is not None:

@@ -48,15 +48,13 @@ def _joined(zone: str, since: datetime, instant: datetime) -> Cycle:
 
 
 def _month(zone: str, instant: datetime) -> Cycle:
-    for month in _months_of_day(zone, instant.year, instant.month, instant.day):
-        if instant in month:
-            return month
-    raise AssertionError("months tile")
+    first, second = _months_of_day(zone, instant.year, instant.month, instant.day)
+    return first if instant < first.ends_at else second
 
 
 @lru_cache(maxsize=10_000)
-def _months_of_day(timezone: str, year: int, month: int, day: int) -> tuple[Cycle, ...]:
-    """Return the months that a day of UTC has a part of: one, or two."""
+def _months_of_day(timezone: str, year: int, month: int, day: int) -> tuple[Cycle, Cycle]:
+    """Return the month that a day of UTC begins in, and the next."""
     zone = zone_named(timezone)
     first = calendar_month(zone, datetime(year, month, day, tzinfo=UTC))
     return (first, calendar_month(zone, first.ends_at))

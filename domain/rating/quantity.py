@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from domain.catalog.meter import Aggregation, Meter
@@ -15,13 +16,15 @@ SCALE = 18
 ONE: int = 10**SCALE
 
 
+@lru_cache(maxsize=10_000)
 def quantity_of(text: str) -> int:
     """Return a decimal's count of 10^-18. Raises NotADecimal."""
     return units_of(text, SCALE)
 
 
+@lru_cache(maxsize=10_000)
 def text_of(quantity: int) -> str:
-    """Return the shortest decimal."""
+    """Return the shortest decimal. What a total is after one event it is before the next."""
     return decimal_of(quantity, SCALE)
 
 
@@ -40,11 +43,13 @@ def comparable(value: object) -> object:
     """Return a property's value so that it equals only its like: 1 and true differ, 1 and
     1.0 do not. What is no scalar equals nothing.
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool) or value is None:
         return ("json", value)
     if isinstance(value, float):
         return Decimal(repr(value))
-    if isinstance(value, str | int | Decimal):
+    if isinstance(value, (int, Decimal)):
         return value
     return object()
 

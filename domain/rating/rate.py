@@ -113,6 +113,7 @@ def rate(
         if listed.price.asset != first.asset:
             raise _two_assets(priced[0][1], listed)
     lines: list[RatedLine] = []
+    amount_units = 0
     moved: dict[TotalKey, RunningTotal] = {}
     sights: list[Sight] = []
     falling: list[int] = []
@@ -134,6 +135,7 @@ def rate(
         units, exact = line_units(listed.cost, before, after_quantity, usage.properties)
         if units < 0:
             units = -min(-units, standing.returnable_units(before))
+        amount_units += units
         if listed.may_fall:
             falling.append(len(lines))
         moved[key] = RunningTotal(
@@ -152,7 +154,6 @@ def rate(
             sights.append(sight)
         lines.append(_line(meter, listed, cycle, before.quantity, after_quantity, units))
     lines += [_unpriced_line(meter, usage) for meter in without]
-    amount_units = sum(line.amount_units for line in lines)
     return Rated(
         first.asset,
         first.scale,

@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from domain import identity
 from domain.catalog.price import PriceModel
 from domain.wallet.wallet import Wallet
 from tests.books import START, Books
+from tests.catalogue import R1_TIERS, meter, publish, said_price, use
 from tests.plans import Plans, flat, included, seat
 
 COPIES = 30
@@ -104,6 +106,28 @@ def test_the_estimate_of_subscriptions(rows: int) -> None:
         books,
         identity.wallet_id(books.tenant_id, identity.customer_id(books.tenant_id, "acme")),
     )
+
+
+@pytest.mark.parametrize("model, grants", [("UNIT", 0), ("VOLUME", 0), ("VOLUME", 30)])
+def test_running_totals_and_who_paid_count_too(model: str, grants: int) -> None:
+    # given a month's totals of many prices, each paid by some grants
+    books = Books()
+    books.customer("acme")
+    for number in range(grants):
+        books.grant(f"g{number}", "10", priority=1)
+    books.grant("rest", "100000", paid=Money("100", "USD"))
+    terms: dict[str, Any] = {"unit_price": "0.1"} if model == "UNIT" else {"tiers": R1_TIERS}
+    keys = [f"tokens{number}" for number in range(40)]
+    for key in keys:
+        meter(books, key)
+    prices = [said_price(key, model, asset="CREDIT", meter=key, **terms) for key in keys]
+    publish(books, "api", *prices)
+    # when
+    for number, key in enumerate(keys):
+        use(books, f"e{number}", key, "100")
+    # then
+    assert len(books.wallet().totals.by_key) == len(keys)
+    check_estimate(books, books.wallet().id)
 
 
 def check_estimate(books: Books, wallet_id: str) -> None:
