@@ -188,7 +188,7 @@ def test_a_month_of_downtime_writes_the_same_events(  # noqa: PLR0917
         )  # fmt: skip
         plans.publish(
             "pro",
-            [flat("20"), seat("5", in_advance=False)],
+            [flat("20"), flat("3", key="weekly", period="WEEK"), seat("5", in_advance=False)],
             [included("100", rollover=True, rollover_limit=str(limit))],
             trial_days=trial,
         )

@@ -158,6 +158,18 @@ def test_a_future_start_is_scheduled_until_then() -> None:
     assert plans.books.available() == "100"
 
 
+def test_one_that_was_cancelled_before_it_began_stands_in_no_ones_way() -> None:
+    # given
+    plans = plans_at(2026, 1, 10)
+    plans.publish("pro", [flat("20")])
+    plans.cancel(plans.subscribe("pro", starts_at=utc(2026, 2, 1)), at_cycle_end=False)
+    # when
+    again = plans.subscribe("pro", "again", starts_at=utc(2026, 1, 5))
+    # then
+    assert plans.enrolment(again).status == "ACTIVE"
+    assert plans.fees() == ["20"]
+
+
 def test_a_first_cycle_that_the_anchor_cuts_short_is_prorated() -> None:
     # given
     plans = plans_at(2026, 4, 16)
