@@ -63,12 +63,14 @@ class CuttingProxy:
         self.cuts += 1
         return cut
 
-    def go_away(self) -> None:
+    def go_away(self, last: _Pair) -> None:
+        """End all but the pair that was cut: who sees that one end finds no other to ask."""
         if self.away_after_cut:
             with self._door:
                 self._away.set()
                 for pair in self._pairs:
-                    pair.end()
+                    if pair is not last:
+                        pair.end()
 
 
 class _Pair:
@@ -88,7 +90,7 @@ class _Pair:
                 if b"COMMIT" in request:
                     self._locked = False
                 if cut == "before the commit":
-                    self._proxy.go_away()
+                    self._proxy.go_away(self)
                     break
                 if cut == "killed at the commit":
                     self._proxy.kill()
@@ -101,7 +103,7 @@ class _Pair:
         with suppress(OSError):
             while answer := self._server.recv(65_536):
                 if self._swallow.is_set():
-                    self._proxy.go_away()
+                    self._proxy.go_away(self)
                     break
                 self._client.sendall(answer)
         self.end()
