@@ -91,12 +91,15 @@ class Snapshots:
 
     def keep(self, due: Sequence[Due]) -> None:
         """Write snapshots of wallets whose batch is committed, soon."""
+        left_out = 0
         for row in due:
             try:
                 self._queue.put_nowait(row)
             except queue.Full:
                 # It is due again after as much more.
-                logger.info("snapshot left out")
+                left_out += 1
+        if left_out:
+            logger.info("snapshots left out", wallets=left_out)
 
     def _write(self) -> None:
         while (row := self._queue.get()) is not None:
