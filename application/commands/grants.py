@@ -136,12 +136,20 @@ def check_payment(work: Work, source: GrantSource, reference: str | None) -> Non
     """Let one payment make one grant. Raises IdempotencyConflict naming the other."""
     if source != "PAID" or reference is None:
         return
-    claim_id = identity.claim_id(work.tenant_id, PAYMENT_REFERENCE, reference)
-    taken = work.stream(Claim, claim_id)
+    taken = payment_claim(work, reference)
     if taken is not None:
         raise IdempotencyConflict(
             key=reference, field="reference", taken_by=f"grant {taken.made['grant']}"
         )
+
+
+def payment_claim_id(tenant_id: str, reference: str) -> str:
+    return identity.claim_id(tenant_id, PAYMENT_REFERENCE, reference)
+
+
+def payment_claim(work: Work, reference: str) -> Claim | None:
+    """Return what has claimed a payment."""
+    return work.stream(Claim, payment_claim_id(work.tenant_id, reference))
 
 
 def claim_payment(
@@ -150,7 +158,7 @@ def claim_payment(
     """Claim a payment, once it is checked, for its grant."""
     if source != "PAID" or reference is None:
         return
-    claim_id = identity.claim_id(work.tenant_id, PAYMENT_REFERENCE, reference)
+    claim_id = payment_claim_id(work.tenant_id, reference)
     claimed = Claimed(claim_id, 1, at, PAYMENT_REFERENCE, reference, {}, {"grant": grant_id}, {})
     create(Claim, claimed, work.log)
 

@@ -124,4 +124,6 @@ def own_stream(tenant_id: str, command: requests.Command) -> str | None:
     """Return the stream that a command would begin and decides upon without a look-up."""
     if isinstance(command, requests.RecordUsage | requests.AuthorizeUsage):
         return identity.charge_id(tenant_id, command.source, command.event_id)
+    if isinstance(command, top_up_requests.ReportTopUp) and command.reference is not None:
+        return grants.payment_claim_id(tenant_id, command.reference)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from application.commands.answers import TopUpAnswer, WalletAnswer
-from application.commands.grants import check_payment, claim_payment, state_grant
+from application.commands.grants import check_payment, claim_payment, payment_claim, state_grant
 from application.commands.money import paid_of
 from application.commands.top_up_requests import (
     ReportTopUp,
@@ -13,7 +13,7 @@ from application.commands.top_up_requests import (
     SetAutoTopUp,
     SetBalanceAlert,
 )
-from application.work import Overtaken, Work
+from application.work import Work
 from domain import identity
 from domain.grants.events import Origin, Paid
 from domain.money.asset import Asset
@@ -71,6 +71,9 @@ def report_top_up(work: Work, command: ReportTopUp) -> TopUpAnswer:
     InvalidState (it has another outcome), InvalidInput (nothing says what was paid),
     IdempotencyConflict (the payment has made another grant).
     """
+    if command.reference is not None:
+        # Before the request: who sees the claim sees what was told of the request with it.
+        payment_claim(work, command.reference)
     known = work.required(TopUp, command.request_id, "top-up request")
     paid = None
     if command.outcome == "SETTLED":
@@ -86,13 +89,7 @@ def report_top_up(work: Work, command: ReportTopUp) -> TopUpAnswer:
     grant_id = None
     if paid is not None:
         grant_id = identity.grant_id(work.tenant_id, "reportTopUp", top_up.id)
-        try:
-            check_payment(work, "PAID", command.reference)
-        except IdempotencyConflict as taken:
-            if taken.taken_by == f"grant {grant_id}":
-                # Another process has settled this very request since it was read.
-                raise Overtaken(top_up.id) from taken
-            raise
+        check_payment(work, "PAID", command.reference)
 
     # Nothing may fail from here on.
     report(wallet, top_up, command.outcome, paid, at)
