@@ -12,7 +12,6 @@ from application.commands.paid_for import Paid, told
 from application.commands.refunds import invoiced_overage
 from application.commands.returns import compensate_grant, returns_of
 from application.work import Work
-from domain.money.asset import Asset
 from domain.rating.rate import RatedLine
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.usage.charge import UsageCharge
@@ -73,18 +72,67 @@ def correct(
     Raises InvalidState: overage that would go back is on an invoice.
     """
     at = wallet.time(work.now)
-    asset = work.asset(charge.asset)
-    units = correction.back_units
+    telling = _Telling(wallet, charge, correction, event_class, reason, at)
     if charge.observed:
         moved = TotalsMoved(correction.totals)
-        wallet.reverse(asset.key, charge.id, 0, (), (), at, rated=moved)
-        _state(charge, wallet, event_class, correction, reason, at, units=units)
+        wallet.reverse(charge.asset, charge.id, 0, (), (), at, rated=moved)
+        telling.state()
         return
     sharing = _sharing(wallet, charge, correction, paid)
-    if units >= 0:
-        _give_back(work, wallet, asset, charge, correction, event_class, reason, sharing, at)
+    if correction.back_units >= 0:
+        _give_back(work, telling, sharing)
     else:
-        _take(work, wallet, asset, charge, correction, event_class, reason, sharing, at)
+        _take(work, telling, sharing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What is told of a correction, whichever way it goes."""
+
+    wallet: Wallet
+    charge: UsageCharge
+    correction: Correction
+    event_class: Corrected
+    reason: str
+    at: datetime
+
+    def state(
+        self,
+        *,
+        forgiven: tuple[Range, ...] = (),
+        from_allocations: tuple[Part, ...] = (),
+        returned: tuple[Part, ...] = (),
+        compensated: tuple[tuple[str, int, str], ...] = (),
+        allocations: tuple[Part, ...] = (),
+        incurred: Range | None = None,
+        paid: tuple[PaidFor, ...] = (),
+        units: int | None = None,
+    ) -> None:
+        """Record the event. units: what goes back, if other than the correction says."""
+        charge = self.charge
+        back_units = self.correction.back_units if units is None else units
+        charge.record(
+            self.event_class(
+                charge.id,
+                charge.version + 1,
+                self.at,
+                charge.customer_id,
+                self.wallet.id,
+                charge.reported,
+                charge.asset,
+                back_units,
+                max(back_units, 0) - sum(part for _, part in from_allocations),
+                forgiven,
+                from_allocations,
+                returned,
+                compensated,
+                allocations,
+                incurred,
+                paid,
+                self.correction.lines,
+                {"reason": self.reason},
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +184,10 @@ def _sharing(wallet: Wallet, charge: UsageCharge, correction: Correction, paid: 
     return _Sharing(shares, payers, known, tuple(news), own.repaid)
 
 
-def _give_back(
-    work: Work,
-    wallet: Wallet,
-    asset: Asset,
-    charge: UsageCharge,
-    correction: Correction,
-    event_class: Corrected,
-    reason: str,
-    sharing: _Sharing,
-    at: datetime,
-) -> None:
-    account = wallet.accounts[asset.key]
-    shared = share_out(sharing.shares, sharing.payers, account.unbilled())
+def _give_back(work: Work, telling: _Telling, sharing: _Sharing) -> None:
+    wallet, charge, at = telling.wallet, telling.charge, telling.at
+    asset = work.asset(charge.asset)
+    shared = share_out(sharing.shares, sharing.payers, wallet.accounts[asset.key].unbilled())
     if shared.invoiced:
         raise invoiced_overage(charge)
     returned = merged(shared.returned)
@@ -157,7 +196,7 @@ def _give_back(
 
     # Nothing may fail from here on.
     lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
-    moved = TotalsMoved(correction.totals, sharing.of_known(shared.paid))
+    moved = TotalsMoved(telling.correction.totals, sharing.of_known(shared.paid))
     wallet.reverse(
         asset.key,
         charge.id,
@@ -174,13 +213,7 @@ def _give_back(
         compensate_grant(work, wallet, asset, charge.id, grant, part, key, at)
         for grant, part in returns.compensating
     )
-    _state(
-        charge,
-        wallet,
-        event_class,
-        correction,
-        reason,
-        at,
+    telling.state(
         units=units,
         forgiven=shared.forgiven,
         from_allocations=tuple(part for part in returned if part[0] not in sharing.repaid),
@@ -190,94 +223,36 @@ def _give_back(
     )
 
 
-def _take(
-    work: Work,
-    wallet: Wallet,
-    asset: Asset,
-    charge: UsageCharge,
-    correction: Correction,
-    event_class: Corrected,
-    reason: str,
-    sharing: _Sharing,
-    at: datetime,
-) -> None:
+def _take(work: Work, telling: _Telling, sharing: _Sharing) -> None:
     """Burn what a charge took too little; what nothing covers becomes overage."""
+    wallet, charge, correction = telling.wallet, telling.charge, telling.correction
     reported = charge.reported
     tracked = tuple(
         Share(share.key if share.key in sharing.known else None, share.units, share.own)
         for share in sharing.shares
     )
     settlement = wallet.charge(
-        asset,
+        work.asset(charge.asset),
         charge.id,
         reported.meter,
         -correction.back_units,
         reported.occurred_at,
-        at,
+        telling.at,
         delivered=True,
         as_control=True,
         subject=reported.subject,
         derived=work.derived_budgets(wallet, reported.subject),
         rated=RatedMove(correction.totals, tracked, told=sharing.told),
     )
-    account = wallet.accounts[asset.key]
     shared = share_out(
         sharing.shares,
         sharing.payers,
-        account.unbilled(),
+        wallet.accounts[charge.asset].unbilled(),
         settlement.allocations,
         settlement.overage,
     )
-    _state(
-        charge,
-        wallet,
-        event_class,
-        correction,
-        reason,
-        at,
-        units=correction.back_units,
+    telling.state(
         allocations=settlement.allocations,
         incurred=settlement.overage,
         paid=shared.paid,
-    )
-
-
-def _state(
-    charge: UsageCharge,
-    wallet: Wallet,
-    event_class: Corrected,
-    correction: Correction,
-    reason: str,
-    at: datetime,
-    *,
-    units: int,
-    forgiven: tuple[Range, ...] = (),
-    from_allocations: tuple[Part, ...] = (),
-    returned: tuple[Part, ...] = (),
-    compensated: tuple[tuple[str, int, str], ...] = (),
-    allocations: tuple[Part, ...] = (),
-    incurred: Range | None = None,
-    paid: tuple[PaidFor, ...] = (),
-) -> None:
-    charge.record(
-        event_class(
-            charge.id,
-            charge.version + 1,
-            at,
-            charge.customer_id,
-            wallet.id,
-            charge.reported,
-            charge.asset,
-            units,
-            max(units, 0) - sum(part for _, part in from_allocations),
-            forgiven,
-            from_allocations,
-            returned,
-            compensated,
-            allocations,
-            incurred,
-            paid,
-            correction.lines,
-            {"reason": reason},
-        )
     )

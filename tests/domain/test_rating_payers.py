@@ -150,6 +150,12 @@ class History:
         version = len(self.reference.versions)
         self.reference.reported.append(Reported(charge, quantities, version))
 
+    def withdraw_all(self, data: st.DataObject) -> None:
+        """In any order; checked after each."""
+        while self.reference.reported:
+            self.withdraw(data.draw(values))
+            self.check()
+
     def withdraw(self, place: int) -> None:
         left = self.reference.reported
         if left:
@@ -238,9 +244,7 @@ def test_nets_are_what_is_left_costs(
         # then
         history.check()
     # when all of it never happened
-    while history.reference.reported:
-        history.withdraw(data.draw(values))
-        history.check()
+    history.withdraw_all(data)
     # then
     account = history.books.wallet().accounts.get("USD")
     if account is not None:
@@ -315,6 +319,4 @@ def test_never_more_goes_back_than_was_taken(
         # then
         history.check()
     # when all of it never happened
-    while history.reference.reported:
-        history.withdraw(data.draw(values))
-        history.check()
+    history.withdraw_all(data)
