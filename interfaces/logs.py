@@ -11,7 +11,6 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 import msgspec
@@ -71,7 +70,6 @@ _LEVELS = {
 }
 
 _Event = MutableMapping[str, Any]
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def configure_logging(level: str, stream: TextIO | None = None) -> None:

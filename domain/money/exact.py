@@ -30,11 +30,6 @@ def exact_money(units: int) -> int:
     return units * place
 
 
-def exact_minor(minor: int, currency: str) -> int:
-    """Return an amount in minor units at 30 places."""
-    return minor * place_of(currency)
-
-
 def minor_of(exact: int, currency: str) -> int:
     """Return an exact amount in the currency's minor units, half-even."""
     return divide_half_even(exact, place_of(currency))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 def divide_half_even(numerator: int, denominator: int) -> int:
     """Return numerator / denominator, a tie to the even integer. denominator > 0."""
@@ -20,16 +18,3 @@ def part_of(total: int, before: int, after: int, whole: int) -> int:
     Rounds half-even on the cumulative figure, so that consecutive parts sum to `total`.
     """
     return divide_half_even(total * after, whole) - divide_half_even(total * before, whole)
-
-
-def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
-    """Split `total` by `weights` (sum > 0); what rounding leaves goes to the largest
-    remainders, of equals to the first. The parts sum to `total`.
-    """
-    whole = sum(weights)
-    parts = [total * weight // whole for weight in weights]
-    remainders = [total * weight % whole for weight in weights]
-    first_by_remainder = sorted(range(len(weights)), key=lambda i: (-remainders[i], i))
-    for i in first_by_remainder[: total - sum(parts)]:
-        parts[i] += 1
-    return parts

@@ -13,11 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from domain.money.currencies import CURRENCY_SCALE
-from domain.money.decimals import units_of
-from domain.money.rounding import divide_half_even, part_of
-
-_PRICE_SCALE = 18
+from domain.money.rounding import part_of
 
 
 class CostBasis(NamedTuple):
@@ -35,12 +31,3 @@ def usage_part(basis: CostBasis | None, burned_before: int, burned_after: int) -
     if basis is None or not basis.consideration:
         return 0
     return part_of(basis.consideration, burned_before, burned_after, basis.for_units)
-
-
-def overage_value(units: int, scale: int, unit_price: str) -> int:
-    """Return what overage earns at its rate, in units of the rate's currency. Half-even.
-
-    units at `scale` of the asset; unit_price: the exact decimal that one whole unit costs.
-    """
-    price = units_of(unit_price, _PRICE_SCALE)
-    return divide_half_even(units * price, 10 ** (scale + _PRICE_SCALE - CURRENCY_SCALE))

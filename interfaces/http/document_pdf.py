@@ -16,8 +16,8 @@ from interfaces.documents.invoice import invoice_pdf
 from interfaces.documents.pdf import Typesetter
 from interfaces.http.asker import Unauthenticated
 from interfaces.http.errors import error_body
-from interfaces.http.presented import tenant_of
-from interfaces.http.responses import json_response, unauthenticated
+from interfaces.http.presented import not_let_in, tenant_of
+from interfaces.http.responses import json_response
 from interfaces.keys.keyring import Keyring
 from interfaces.keys.links import LinkRefused
 
@@ -49,10 +49,8 @@ class Pdfs:
         runtime = self._runtime
         try:
             tenant_id = tenant_of(request, self._keyring, runtime.links, runtime.clock.now())
-        except Unauthenticated as refusal:
-            return unauthenticated(error_body("UNAUTHENTICATED", str(refusal)))
-        except LinkRefused as refusal:
-            return json_response(error_body("FORBIDDEN", str(refusal)), 403)
+        except (Unauthenticated, LinkRefused) as refusal:
+            return not_let_in(refusal)
         document_id = request.path_params["document_id"].lower()
         found = await to_thread.run_sync(find, tenant_id, [document_id])
         document = found.get(document_id)

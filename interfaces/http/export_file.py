@@ -18,8 +18,8 @@ from interfaces.exports.request import request_of
 from interfaces.exports.shelf import Shelf
 from interfaces.http.asker import Unauthenticated
 from interfaces.http.errors import error_body
-from interfaces.http.presented import tenant_of
-from interfaces.http.responses import JSON, json_response, unauthenticated
+from interfaces.http.presented import not_let_in, tenant_of
+from interfaces.http.responses import JSON, json_response
 from interfaces.keys.keyring import Keyring
 from interfaces.keys.links import LinkRefused
 
@@ -38,10 +38,8 @@ class ExportedFile:
         runtime = self._runtime
         try:
             tenant_id = tenant_of(request, self._keyring, runtime.links, runtime.clock.now())
-        except Unauthenticated as refusal:
-            return unauthenticated(error_body("UNAUTHENTICATED", str(refusal)))
-        except LinkRefused as refusal:
-            return json_response(error_body("FORBIDDEN", str(refusal)), 403)
+        except (Unauthenticated, LinkRefused) as refusal:
+            return not_let_in(refusal)
         try:
             asked = request_of(request.query_params)
             path, made = await to_thread.run_sync(Shelf(runtime).take, tenant_id, asked)
