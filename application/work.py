@@ -37,6 +37,7 @@ from domain.rating.running_total import TotalKey
 from domain.rating.trial import Trial
 from domain.refusals import NotFound
 from domain.tenancy.tenant import FUTURE_SECONDS, Tenant
+from domain.wallet import spend_control
 from domain.wallet.derived_budgets import DerivedBudget
 from domain.wallet.events import OverageSettled
 from domain.wallet.totals import Totals, TotalsMoved
@@ -556,7 +557,7 @@ class Work:
             at = wallet.time(self.now)
             templates = self.tenant.budget_templates
             derived = self.batch.derived.counted_before(self.tenant_id, templates, wallet, ids, at)
-            wallet.lower(derived, recorded_at, units, at)
+            spend_control.lower(wallet, derived, recorded_at, units, at)
 
     def known(self, stream_id: str) -> list[Event]:
         """Return a stream's events without a look-up, unless a commit on its way has some."""

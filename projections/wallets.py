@@ -14,7 +14,8 @@ from domain.wallet.account import AccountState
 from domain.wallet.burndown import OpenGrant
 from domain.wallet.events import WalletMode
 from domain.wallet.holds import OpenHold
-from domain.wallet.wallet import Wallet, WalletState
+from domain.wallet.standing import WalletState
+from domain.wallet.wallet import Wallet
 from projections.balances import (
     ACCOUNTS,
     GRANTS,

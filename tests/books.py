@@ -42,7 +42,8 @@ from domain.tenancy.tenant import TenantOpened
 from domain.usage.charge import UsageCharge
 from domain.wallet.account import Account
 from domain.wallet.events import OverageSettled
-from domain.wallet.wallet import Wallet, WalletState
+from domain.wallet.standing import WalletState
+from domain.wallet.wallet import Wallet
 
 CODEC = EventCodec()
 START = datetime(2026, 1, 10, tzinfo=UTC)

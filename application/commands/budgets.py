@@ -15,6 +15,7 @@ from application.work import Work
 from domain.aggregate import create
 from domain.refusals import InvalidInput, NotFound
 from domain.tenancy.tenant import Tenant
+from domain.wallet import spend_control
 from domain.wallet.derived_budgets import BudgetCounted, BudgetOpened, BudgetPointer
 
 
@@ -25,8 +26,15 @@ def set_budget(work: Work, command: SetBudget) -> BudgetAnswer:
     units = asset.units(command.limit, "limit")
     at = wallet.time(work.now)
     is_new = wallet.budgets.like(command.subject, asset.key, command.period) is None
-    budget = wallet.set_budget(
-        command.subject, asset, units, command.period, command.timezone, command.week_start, at
+    budget = spend_control.set_budget(
+        wallet,
+        command.subject,
+        asset,
+        units,
+        command.period,
+        command.timezone,
+        command.week_start,
+        at,
     )
     if is_new:
         opened = BudgetOpened(budget.budget_id, 1, at, wallet.id, wallet.customer_id)
@@ -49,7 +57,7 @@ def remove_budget(work: Work, command: RemoveBudget) -> BudgetAnswer:
         raise missing
     at = wallet.time(work.now)
     answer = BudgetAnswer(figures_of(wallet, budget, at), work.asset(budget.asset).scale)
-    wallet.remove_budget(budget_id, at)
+    spend_control.remove_budget(wallet, budget_id, at)
     return answer
 
 
@@ -81,5 +89,5 @@ def set_event_maximum(work: Work, command: SetEventMaximum) -> WalletAnswer:
     asset = work.asset(command.asset)
     wallet = work.wallet(command.customer)
     units = asset.units(command.maximum, "maximum") if command.maximum is not None else None
-    wallet.set_event_maximum(asset, units, wallet.time(work.now))
+    spend_control.set_event_maximum(wallet, asset, units, wallet.time(work.now))
     return WalletAnswer(wallet.id, wallet.customer_id)

@@ -18,6 +18,7 @@ from domain.aggregate import create
 from domain.claims import difference
 from domain.customers.customer import Customer, CustomerCreated, CustomerUpdated
 from domain.refusals import IdempotencyConflict, NotFound
+from domain.wallet import spend_control
 from domain.wallet.events import WalletOpened
 from domain.wallet.wallet import Wallet
 
@@ -68,13 +69,13 @@ def update_customer(work: Work, command: UpdateCustomer) -> CustomerAnswer:
         wallet = work.wallet(customer.id)
         at = max(wallet.time(work.now), customer.recorded_at)
         customer.record(CustomerUpdated(customer.id, customer.version + 1, at, timezone, private))
-        wallet.set_timezone(timezone, at)
+        spend_control.set_timezone(wallet, timezone, at)
     return CustomerAnswer(customer.id)
 
 
 def set_wallet_mode(work: Work, command: SetWalletMode) -> WalletAnswer:
     wallet = work.wallet(command.customer)
-    wallet.set_mode(command.mode, wallet.time(work.now))
+    spend_control.set_mode(wallet, command.mode, wallet.time(work.now))
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 
@@ -82,19 +83,19 @@ def set_overage_limit(work: Work, command: SetOverageLimit) -> WalletAnswer:
     asset = work.asset(command.asset)
     wallet = work.wallet(command.customer)
     units = asset.units(command.limit, "limit") if command.limit is not None else None
-    wallet.set_limit(asset, units, wallet.time(work.now))
+    spend_control.set_limit(wallet, asset, units, wallet.time(work.now))
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 
 def freeze_wallet(work: Work, command: FreezeWallet) -> WalletAnswer:
     wallet = work.wallet(command.customer)
-    wallet.freeze(command.reason, wallet.time(work.now))
+    spend_control.freeze(wallet, command.reason, wallet.time(work.now))
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 
 def unfreeze_wallet(work: Work, command: UnfreezeWallet) -> WalletAnswer:
     wallet = work.wallet(command.customer)
-    wallet.unfreeze(wallet.time(work.now))
+    spend_control.unfreeze(wallet, wallet.time(work.now))
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 

@@ -35,6 +35,7 @@ from domain.usage.events import (
     HoldOpened,
     Reported,
 )
+from domain.wallet import holding
 from domain.wallet.holds import OpenHold
 from domain.wallet.wallet import Settlement, Wallet
 
@@ -68,7 +69,8 @@ def authorize_usage(work: Work, command: AuthorizeUsage) -> HoldAnswer:
     expires_at = at + timedelta(seconds=command.ttl_seconds)
     hold_id = identity.hold_id(work.tenant_id, charge_id)
     shadow = wallet.mode == "SHADOW"
-    pinned, balance_after_units = wallet.authorize(
+    pinned, balance_after_units = holding.authorize(
+        wallet,
         asset,
         hold_id,
         charge_id,
@@ -173,7 +175,8 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
             rated=move,
         )
     else:
-        settlement = wallet.capture(
+        settlement = holding.capture(
+            wallet,
             asset,
             hold,
             target_id,
@@ -279,8 +282,8 @@ def _credited(
     hold_id = hold.hold_id if hold is not None and not own else None
     settlement = None
     if hold is not None:
-        settlement = wallet.capture(
-            asset, hold, target_id, 0, at, final=command.final, delivered=True
+        settlement = holding.capture(
+            wallet, asset, hold, target_id, 0, at, final=command.final, delivered=True
         )
     event = credited(
         work,
@@ -330,8 +333,8 @@ def extend_hold(work: Work, command: ExtendHold) -> HoldAnswer:
     if not added_units and expires_at == hold.expires_at:
         return HoldAnswer(charge, replayed=True)
     derived = work.derived_budgets(wallet, hold.subject)
-    pinned, balance_after_units = wallet.extend_hold(
-        asset, hold, added_units, at, expires_at, at, derived=derived
+    pinned, balance_after_units = holding.extend_hold(
+        wallet, asset, hold, added_units, at, expires_at, at, derived=derived
     )
     charge.record(
         AuthorizationExtended(
@@ -354,7 +357,7 @@ def release_hold(work: Work, command: ReleaseHold) -> WalletAnswer:
     if hold is None:
         assert charge.authorization is not None
         raise _ended(charge.authorization)
-    wallet.release(hold, wallet.time(work.now))
+    holding.release(wallet, hold, wallet.time(work.now))
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 

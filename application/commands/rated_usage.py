@@ -22,6 +22,7 @@ from domain.wallet import overage
 from domain.wallet.burndown import merged
 from domain.wallet.events import GrantReturn
 from domain.wallet.payers import PaidFor, Share, payers_told, share_out
+from domain.wallet.telling import tell_unpriced
 from domain.wallet.totals import RatedMove
 from domain.wallet.usage_credit import credit_usage
 from domain.wallet.wallet import Wallet
@@ -149,7 +150,7 @@ def _shares_of(
 
 def note_rated(work: Work, wallet: Wallet, rated: Rated, charge_id: str, at: datetime) -> None:
     """Write down the values that UNIQUE met first with this charge, and what had no price."""
-    wallet.tell_unpriced(rated.asset, rated.lines, at)
+    tell_unpriced(wallet, rated.asset, rated.lines, at)
     for sight in rated.sights:
         seen = work.batch.sightings.see(
             work.tenant_id, wallet.id, sight.key, sight.value, charge_id, at

@@ -18,6 +18,7 @@ from domain import identity
 from domain.grants.events import Origin, Paid
 from domain.money.asset import Asset
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
+from domain.wallet import spend_control
 from domain.wallet.top_up import TopUp, TopUpTold
 from domain.wallet.wallet import Wallet
 from domain.wallet.watches import TopUpTerms
@@ -29,7 +30,7 @@ def set_balance_alert(work: Work, command: SetBalanceAlert) -> WalletAnswer:
     asset = work.asset(command.asset)
     wallet = work.wallet(command.customer)
     units = asset.units(command.below, "below") if command.below is not None else None
-    wallet.set_alert(asset, units, wallet.time(work.now))
+    spend_control.set_alert(wallet, asset, units, wallet.time(work.now))
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 
@@ -49,7 +50,7 @@ def set_auto_top_up(work: Work, command: SetAutoTopUp) -> WalletAnswer:
                 field="maxPerMonth",
                 reason=f"no exchange rate of {asset.key} in {currency}: set one, or say the price",
             )
-    wallet.set_auto_top_up(asset, terms, at)
+    spend_control.set_auto_top_up(wallet, asset, terms, at)
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 
@@ -60,7 +61,7 @@ def resume_auto_top_up(work: Work, command: ResumeAutoTopUp) -> WalletAnswer:
     watch = wallet.watches.get(asset.key)
     if watch is None or watch.terms is None:
         raise InvalidState(state="OFF", reason=f"no auto top-up of {asset.key}: setAutoTopUp first")
-    wallet.resume_auto_top_up(asset, wallet.time(work.now))
+    spend_control.resume_auto_top_up(wallet, asset, wallet.time(work.now))
     return WalletAnswer(wallet.id, wallet.customer_id)
 
 

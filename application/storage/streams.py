@@ -15,7 +15,8 @@ from application.storage import arrays
 from application.storage.shard import Shard
 from domain.aggregate import Event
 from domain.wallet.events import OverageSettled
-from domain.wallet.wallet import Wallet, WalletState
+from domain.wallet.standing import WalletState
+from domain.wallet.wallet import Wallet
 
 RATED_TOPICS = (
     "wallet.usage_debited",

@@ -471,6 +471,10 @@ class Account:
         account.copied = set()
         return account
 
+    def to_incur(self, units: int) -> Range | None:
+        """Return the overage that so many units would be; None if there are none."""
+        return (self.incurred_units, self.incurred_units + units) if units else None
+
     def state(self) -> AccountState:
         return AccountState(
             self.asset,

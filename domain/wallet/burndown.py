@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from domain.grants.events import Figures
 from domain.wallet.events import GrantTerms, Part
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -43,6 +44,11 @@ class OpenGrant:
     status: str
     stream_version: int
     expiry_told: bool = False
+
+    @property
+    def figures(self) -> Figures:
+        """What its own stream is told of it."""
+        return Figures(self.burned_units, self.expired_units, self.revoked_units)
 
     @property
     def free_units(self) -> int:

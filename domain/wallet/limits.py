@@ -130,3 +130,10 @@ def tell_crossed(wallet: Wallet, budget: Budget, was: int, now: int, at: datetim
                 budget.subject,
             )
         )
+
+
+def changed(limits: Limits | None, units: int) -> tuple[tuple[BudgetCount, ...], tuple[str, ...]]:
+    """Return how budgets change, and the ids of all that are counted against."""
+    if limits is None or not units:
+        return (), ()
+    return limits.changes(units), limits.ids

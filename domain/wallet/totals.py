@@ -166,3 +166,8 @@ class MovedTotals:
         if not self.totals and not self.paid:
             return None
         return TotalsMoved(tuple(self.totals.values()), tuple(self.paid), self.closed_before)
+
+
+def unpaid(rated: RatedMove | None) -> TotalsMoved | None:
+    """Return what usage moves that only looks: totals, which nobody pays for."""
+    return TotalsMoved(rated.totals, (), rated.closed_before) if rated is not None else None

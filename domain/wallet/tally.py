@@ -1,0 +1,91 @@
+"""Consecutive charges of a wallet on the way to one event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from domain.wallet.budgets import BudgetCount
+from domain.wallet.events import Part, Range, UsageDebited, UsageObserved
+from domain.wallet.totals import MovedTotals, TotalsMoved
+
+
+class Tally:
+    """Consecutive charges of one account at one time, on the way to one event."""
+
+    __slots__ = (
+        "asset",
+        "at",
+        "budgets",
+        "burned",
+        "charge_ids",
+        "moved",
+        "observed",
+        "overage",
+        "units",
+    )
+
+    def __init__(self, asset: str, observed: bool, at: datetime) -> None:
+        self.asset = asset
+        self.observed = observed
+        self.at = at
+        self.units = 0
+        self.burned: dict[str, int] = {}
+        self.overage: Range | None = None
+        self.charge_ids: list[str] = []
+        self.budgets: dict[str, int] = {}
+        self.moved: MovedTotals | None = None
+
+    def takes(self, asset: str, observed: bool, at: datetime) -> bool:
+        """Whether a charge joins this tally."""
+        return self.asset == asset and self.observed == observed and self.at == at
+
+    def add(
+        self,
+        charge_id: str,
+        units: int,
+        burned: tuple[Part, ...],
+        incurred: Range | None,
+        counts: tuple[BudgetCount, ...],
+    ) -> None:
+        self.units += units
+        for grant_id, part in burned:
+            self.burned[grant_id] = self.burned.get(grant_id, 0) + part
+        if incurred is not None:
+            start = self.overage[0] if self.overage else incurred[0]
+            self.overage = (start, incurred[1])
+        self.charge_ids.append(charge_id)
+        for budget_id, change in counts:
+            self.budgets[budget_id] = self.budgets.get(budget_id, 0) + change
+
+    def move(self, moved: TotalsMoved) -> None:
+        if self.moved is None:
+            self.moved = MovedTotals()
+        self.moved.add(moved)
+
+    def event(self, wallet_id: str, version: int) -> UsageDebited | UsageObserved:
+        """Return the one event of all that was added."""
+        budgets = tuple(self.budgets.items())
+        rated = self.moved.stated() if self.moved is not None else None
+        if self.observed:
+            return UsageObserved(
+                wallet_id,
+                version,
+                self.at,
+                self.asset,
+                self.units,
+                tuple(self.charge_ids),
+                budgets,
+                rated,
+            )
+        return UsageDebited(
+            wallet_id,
+            version,
+            self.at,
+            self.asset,
+            self.units,
+            tuple(self.burned.items()),
+            self.overage,
+            tuple(self.charge_ids),
+            budgets,
+            rated,
+        )
