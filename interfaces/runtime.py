@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import psycopg
 import structlog
@@ -38,6 +38,7 @@ from interfaces.keys.secret import derived_secret, server_secret
 from interfaces.metrics import Metrics
 from interfaces.payments.fake import FakePayments
 from interfaces.price_comparison import PriceComparisons
+from interfaces.processes.folding import Folding
 from interfaces.settings import Settings, SettingsError
 from interfaces.tracing import Tracing, open_tracing
 from projections.close_checks import CloseChecks
@@ -61,9 +62,11 @@ MOST_LIST_WAITERS = 100
 REMEMBERED_POSITIONS = 100_000
 GLANCE_SECONDS = 0.5
 
-Task = Literal["projections", "due-work", "wallet-feed"]
-"""Keep read models current; write what falls due; hear of other processes' commits."""
-EVERY_TASK: tuple[Task, ...] = get_args(Task)
+Task = Literal["projections", "projections-apart", "due-work", "wallet-feed"]
+"""Keep read models current, here or, under load, in a process of its own; write what falls due;
+hear of other processes' commits.
+"""
+EVERY_TASK: tuple[Task, ...] = ("projections", "due-work", "wallet-feed")
 
 logger = structlog.get_logger()
 Progress = Callable[[str], None]
@@ -194,6 +197,7 @@ class Runtime:
         self._closing.callback(self.ledger.stop)
         runs: dict[Task, Callable[[threading.Event], None]] = {
             "projections": self.engine.run,
+            "projections-apart": Folding(self.engine).run,
             "due-work": self.due_work.run,
             "wallet-feed": self.feed.run,
         }

@@ -115,6 +115,8 @@ class ProjectionEngine:
         A database that does not answer is asked again, nothing is lost by that; meanwhile
         `trouble` says what is wrong.
         """
+        with self._turn:
+            self._positions = None  # another may have folded since this one last did
         self.arrivals.folding(begins=True)
         try:
             while not stop.is_set():

@@ -16,6 +16,7 @@ from interfaces.http.server import serve_while_opening, server_for
 from interfaces.http.starting import Opened, Progress
 from interfaces.interpreter import tune_interpreter
 from interfaces.keys.keyring import open_keyring
+from interfaces.processes.folding import worth_a_process
 from interfaces.readiness import readiness_of
 from interfaces.runtime import EVERY_TASK, Runtime, Task
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Role = Literal["all", "api", "projector", "scheduler", "background"]
 TASKS: dict[Role, tuple[Task, ...]] = {
-    "all": EVERY_TASK,
+    "all": ("projections-apart", "due-work", "wallet-feed") if worth_a_process() else EVERY_TASK,
     "api": ("wallet-feed",),
     "projector": ("projections",),
     "scheduler": ("due-work",),
