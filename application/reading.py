@@ -89,7 +89,9 @@ class Reader:
         ).format(**names)
         self._rated = SQL(
             "SELECT DISTINCT originator_id::text FROM {schema}.events WHERE tenant = %s"
-            " AND topic = ANY(%s) AND recorded_at >= %s AND position(%s::bytea IN state) > 0"
+            " AND (topic = ANY(%s) AND recorded_at >= %s AND position(%s::bytea IN state) > 0"
+            " OR topic = 'wallet.threshold_crossed'"
+            " AND position('\"UNPRICED_USAGE\"'::bytea IN state) > 0)"
             " ORDER BY 1"
         ).format(**names)
         self._defined = SQL(
@@ -189,7 +191,9 @@ class Reader:
         return self._many(TopUp, tenant_id, ids)
 
     def rated_wallets(self, tenant_id: str, product: str, since: datetime) -> list[str]:
-        """Return the wallets whose usage since a time was priced by a product. Walks the log."""
+        """Return the wallets whose usage since a time was priced by a product, and those that
+        ever had usage without a price. Walks the log.
+        """
         named = msgspec.json.encode({"product": product})[1:-1]
         before = since - timedelta(seconds=FUTURE_SECONDS)
         with self._cursor(tenant_id) as cursor:

@@ -335,9 +335,7 @@ def _refund(state: State, _: int, tenant: str, event: ChargeRefunded | ChargeCor
     if of_others_units and currency(event.asset):
         revenue[event.asset] -= of_others_units
     if isinstance(event, ChargeRerated):
-        without = {line.meter: line.price is None for line in event.lines}
-        for row in rows:
-            row.unpriced = without.get(row.meter, row.unpriced)
+        _price_anew(rows, event)
     if isinstance(event, ChargeCorrected):
         revenue.update(_earned(state, event.allocations))
         if event.overage is not None and currency(event.asset):
@@ -345,14 +343,43 @@ def _refund(state: State, _: int, tenant: str, event: ChargeRefunded | ChargeCor
     for name, units in revenue.items():
         of_currency = [row for row in rows if row.currency == name]
         if not of_currency:
-            of_currency = [replace(rows[0], currency=name, revenue=0, cost=0)]
+            of_currency = _in_currency(rows, name)
             state.lines[event.originator_id] += of_currency
-        shares = split(units, [row.amount for row in of_currency])
+        shares = split(units, [_weight(row, event) for row in of_currency])
         for row, share in zip(of_currency, shares, strict=True):
             row.revenue += share
     first = rows[0]
     if first.subject != NONE:
         state.amounts[tenant, first.customer_id, first.subject, first.asset] -= event.units
+
+
+def _price_anew(rows: Iterable[LineRow], event: ChargeRerated) -> None:
+    """Say of each meter whether it has a price now, and of a meter that had none whose."""
+    lines = {line.meter: line for line in event.lines}
+    for row in rows:
+        line = lines.get(row.meter)
+        if line is not None:
+            row.unpriced = line.price is None
+            row.product = row.product or line.product or NONE
+
+
+def _in_currency(rows: Sequence[LineRow], name: str) -> list[LineRow]:
+    """Return a charge's lines in a currency that they have not earned in yet."""
+    return [
+        replace(
+            row, currency=name, revenue=0, cost=0, overage=0, overage_refunded=0,
+            overage_revenue=0,
+        )
+        for row in rows
+        if row.currency == rows[0].currency
+    ]  # fmt: skip
+
+
+def _weight(row: LineRow, event: ChargeRefunded | ChargeCorrected) -> int:
+    """Return by what a line shares: its amount, or what it came to once it had a price."""
+    if row.amount or isinstance(event, ChargeRefunded):
+        return row.amount
+    return sum(line.amount_units for line in event.lines if line.meter == row.meter)
 
 
 _FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {

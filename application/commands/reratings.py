@@ -15,10 +15,11 @@ from application.commands.withdrawals import own_terms, recorded, usage_of_charg
 from application.work import Work
 from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
-from domain.rating.rate import RatedLine
+from domain.rating.rate import RatedLine, Sight
 from domain.rating.replay import Replay
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidInput, InvalidState
+from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeRerated
 from domain.usage.payments import key_of, refunded_of
@@ -33,6 +34,7 @@ class _Anew:
     charge: UsageCharge
     lines: tuple[RatedLine, ...]
     asked: bool
+    sights: tuple[Sight, ...] = ()
 
     @property
     def net_units(self) -> int:
@@ -47,8 +49,7 @@ class _Anew:
 
     @property
     def changes(self) -> bool:
-        before = [(line.version, line.amount_units) for line in self.charge.current_lines]
-        return before != [(line.version, line.amount_units) for line in self.lines]
+        return _told(self.charge.current_lines) != _told(self.lines)
 
     @property
     def falls(self) -> dict[TotalKey, int]:
@@ -74,22 +75,17 @@ def rerate_wallet(work: Work, command: RerateWallet) -> RerateAnswer:
     lists = work.batch.price_lists(work.tenant_id)
     lists.catalog.product_version(command.product, command.version)
     wallet = work.wallet_by_id(command.wallet_id)
+    asking = _Asking(command, wallet, lists)
     charges = charges_since(work, wallet, command.occurred_from)
-    asked = {each.id for each in charges if _asked(each, command)}
-    starts = {
-        line.starts_at
-        for charge in charges
-        if charge.id in asked
-        for line in charge.current_lines or charge.lines
-        if line.product == command.product and line.starts_at is not None
-    }
-    if not starts:
+    asked = {each.id: terms for each in charges if (terms := asking.terms(each)) is not None}
+    if not asked:
         return RerateAnswer(0, 0, 0, None, 0)
+    starts = {terms.cycle.starts_at for terms in asked.values()}
     if min(starts) < command.occurred_from:
         charges = charges_since(work, wallet, min(starts))
-    touched = [each for each in charges if _in(each, command.product, starts)]
+    touched = [each for each in charges if each.id in asked or _in(each, command.product, starts)]
     replay = Replay()
-    anew = [_rated(each, command, each.id in asked, wallet, lists, replay) for each in touched]
+    anew = [_rated(each, asked.get(each.id), asking, replay) for each in touched]
     changing = [each for each in anew if each.changes]
     counted = [each for each in anew if each.asked or each.changes]
     asset = touched[0].asset
@@ -104,7 +100,64 @@ def rerate_wallet(work: Work, command: RerateWallet) -> RerateAnswer:
     )
     if changing and not command.dry:
         _apply(work, wallet, command, changing, touched, replay)
+        _note_sights(work, wallet, anew)
     return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Which charges are to be rated by the version, and in which cycle."""
+
+    command: RerateWallet
+    wallet: Wallet
+    lists: PriceLists
+
+    def terms(self, charge: UsageCharge) -> PricingTerms | None:
+        """Return by what a charge is rated that was asked for; None for any other."""
+        command = self.command
+        if not command.occurred_from <= charge.reported.occurred_at < command.occurred_to:
+            return None
+        if charge.reported.source == FEE_SOURCE:
+            return None
+        lines = charge.current_lines or charge.lines
+        own = [line for line in lines if line.product == command.product]
+        meters = {line.meter for line in own}
+        if own:
+            terms: PricingTerms | None = self.own(charge)
+        else:
+            meters = {line.meter for line in lines if line.price is None}
+            terms = self._met_by_now(charge) if meters else None
+        if command.meter not in (None, charge.reported.meter, *meters) or terms is None:
+            return None
+        return replace(terms, version=command.version)
+
+    def own(self, charge: UsageCharge) -> PricingTerms:
+        """Return terms by which the product rated a charge."""
+        first = next(
+            line
+            for line in (*charge.current_lines, *charge.lines)
+            if line.product == self.command.product
+        )
+        return own_terms(first, self.at(charge.reported.occurred_at))
+
+    def at(self, occurred_at: datetime) -> list[PricingTerms]:
+        wallet = self.wallet
+        return terms_at(wallet.pricing, self.lists.catalog, wallet.months, occurred_at)
+
+    def _met_by_now(self, charge: UsageCharge) -> PricingTerms | None:
+        """Return by what the product prices usage that nothing priced when it was recorded."""
+        if charge.status == "WITHDRAWN":
+            return None
+        product, usage = self.command.product, usage_of_charge(charge)
+        terms = next((each for each in self.at(usage.occurred_at) if each.product == product), None)
+        if terms is None and self.lists.catalog.last_default == product:
+            terms = PricingTerms(product, None, self.wallet.months.at(usage.occurred_at))
+        if terms is None:
+            return None
+        terms = replace(terms, version=self.command.version)
+        priced = self.lists.of(terms, usage.occurred_at)
+        without = {line.meter for line in charge.current_lines if line.price is None}
+        return terms if without & priced.keys() else None
 
 
 def _apply(
@@ -169,26 +222,16 @@ def _is_paid(anew: _Anew, paid: Paid, totals: Sequence[RunningTotal]) -> bool:
 
 
 def _rated(
-    charge: UsageCharge,
-    command: RerateWallet,
-    asked: bool,
-    wallet: Wallet,
-    lists: PriceLists,
-    replay: Replay,
+    charge: UsageCharge, asked: PricingTerms | None, asking: _Asking, replay: Replay
 ) -> _Anew:
-    """Rate one charge from where the replay has come to, and bring that forward."""
+    """Rate one charge from where the replay has come to, and bring that forward. asked: by
+    what, if it was asked for.
+    """
     if charge.status == "WITHDRAWN":
-        return _Anew(charge, (), asked)
-    usage = usage_of_charge(charge)
-    terms = terms_at(wallet.pricing, lists.catalog, wallet.months, usage.occurred_at)
-    first = next(
-        line for line in (*charge.current_lines, *charge.lines) if line.product == command.product
-    )
-    own: PricingTerms = own_terms(first, terms)
-    if asked:
-        own = replace(own, version=command.version)
+        return _Anew(charge, (), asked is not None)
+    own = asked or asking.own(charge)
     try:
-        rated = replay.rate(usage, [own], lists, recorded(charge))
+        rated = replay.rate(usage_of_charge(charge), [own], asking.lists, recorded(charge))
     except InvalidInput as refusal:
         raise InvalidInput(
             field=refusal.field, reason=f"charge {charge.id}: {refusal.reason}"
@@ -196,20 +239,22 @@ def _rated(
     if rated is not None and rated.asset != charge.asset:
         raise InvalidInput(
             field="version",
-            reason=f"charges are in {charge.asset}, the version in {rated.asset}: refund them",
+            reason=f"charge {charge.id} is in {charge.asset}, the version in {rated.asset}: name"
+            " a meter that leaves such charges out, and refund them",
         )
     others = [line for line in charge.current_lines if line.product not in (None, own.product)]
     elsewhere = {line.meter for line in others}
     lines = rated.lines if rated is not None else _without_price(charge, own.product)
     mine = [line for line in lines if line.product is not None or line.meter not in elsewhere]
-    return _Anew(charge, (*mine, *others), asked)
+    sights = rated.sights if rated is not None else ()
+    return _Anew(charge, (*mine, *others), asked is not None, sights)
 
 
 def _without_price(charge: UsageCharge, product: str) -> tuple[RatedLine, ...]:
     """Return a charge's lines where its product has no price any more: they cost nothing."""
     return tuple(
         replace(line, product=None, version=None, price=None, overridden=False, amount_units=0,
-                before="0", after=line.quantity, starts_at=None, ends_at=None)
+                before="0", after=line.quantity, starts_at=None, ends_at=None, unit_price=None)
         for line in charge.current_lines
         if line.product in (None, product)
     )  # fmt: skip
@@ -232,14 +277,28 @@ def _totals(
     return tuple(totals.values())
 
 
-def _asked(charge: UsageCharge, command: RerateWallet) -> bool:
-    if not command.occurred_from <= charge.reported.occurred_at < command.occurred_to:
-        return False
-    lines = charge.current_lines or charge.lines
-    meters = {line.meter for line in lines if line.product == command.product}
-    return bool(meters) and command.meter in (None, charge.reported.meter, *meters)
+def _told(lines: Sequence[RatedLine]) -> list[tuple[str, str, str, int, int]]:
+    """Return what of lines makes them others, in whatever order they are."""
+    return sorted(
+        (line.meter, line.product or "", line.price or "", line.version or 0, line.amount_units)
+        for line in lines
+    )
+
+
+def _note_sights(work: Work, wallet: Wallet, anew: Sequence[_Anew]) -> None:
+    """Write down the values that UNIQUE counts by a price which had not met them."""
+    met = [(each.charge.id, sight) for each in anew for sight in each.sights]
+    sightings = work.batch.sightings
+    sightings.prefetch(work.tenant_id, [(wallet.id, sight.key, sight.value) for _, sight in met])
+    at = wallet.time(work.now)
+    for charge_id, sight in met:
+        if sightings.unseen(work.tenant_id, wallet.id, sight.key, sight.value):
+            seen = sightings.see(work.tenant_id, wallet.id, sight.key, sight.value, charge_id, at)
+            work.log.append(seen)
 
 
 def _in(charge: UsageCharge, product: str, starts: set[datetime]) -> bool:
+    if charge.reported.source == FEE_SOURCE:
+        return False
     lines = charge.current_lines or charge.lines
     return any(line.product == product and line.starts_at in starts for line in lines)

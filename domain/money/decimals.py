@@ -7,8 +7,10 @@ input can make a number whose size is not the input's own.
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from functools import lru_cache
 
+MOST_PLACES = 18
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,18})?", re.ASCII)
 
 
@@ -45,6 +47,12 @@ def units_of(text: str, scale: int) -> int:
     if len(places) > scale:
         raise TooFine(text)
     return int(whole + places.ljust(scale, "0"))
+
+
+def decimal_text(exact: Fraction) -> str | None:
+    """Return the shortest decimal of an exact number; None where it has more than 18 places."""
+    units = exact * 10**MOST_PLACES
+    return decimal_of(units.numerator, MOST_PLACES) if units.denominator == 1 else None
 
 
 def decimal_of(units: int, scale: int) -> str:

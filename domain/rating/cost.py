@@ -17,6 +17,7 @@ from fractions import Fraction
 from math import lcm
 
 from domain.catalog.price import Price, PriceModel
+from domain.money.decimals import decimal_text
 from domain.money.rounding import divide_half_even
 from domain.rating.dimensions import Table
 from domain.rating.quantity import ONE, quantity_of
@@ -27,7 +28,8 @@ NO_DISCOUNT = "0"
 class CostFunction:
     """A price at a discount. Quantities are counts of 10^-18, amounts units of the asset.
 
-    table: of a price by dimensions, whose cost depends on more than the quantity.
+    table: of a price by dimensions, whose cost depends on more than the quantity. unit_price:
+    of one by the unit, what one unit costs after the discount, where a decimal says it.
     """
 
     __slots__ = (
@@ -42,6 +44,7 @@ class CostFunction:
         "model",
         "table",
         "unit_factor",
+        "unit_price",
     )
 
     def __init__(self, price: Price, discount: str = NO_DISCOUNT) -> None:
@@ -51,7 +54,11 @@ class CostFunction:
         units = Fraction(10**price.scale)
         # Of a unit price: amount units for each 10^-18 of quantity.
         self.unit_factor = paid_share * units / (Fraction(price.per) * ONE)
-        self.table = Table(price, self.unit_factor) if price.rows else None
+        one_unit = self.unit_factor * ONE / units
+        self.table = Table(price, self.unit_factor, one_unit) if price.rows else None
+        self.unit_price = None
+        if price.model == PriceModel.UNIT and price.unit_price is not None:
+            self.unit_price = decimal_text(Fraction(price.unit_price) * one_unit)
         numbers = _numbers(price, self.unit_factor, paid_share * units)
         cap = Fraction(price.cap) * units if price.cap is not None else None
         self.denominator = lcm(

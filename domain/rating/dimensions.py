@@ -13,6 +13,7 @@ from math import lcm
 from typing import Any
 
 from domain.catalog.price import Price
+from domain.money.decimals import decimal_text
 from domain.rating.quantity import comparable
 from domain.refusals import InvalidInput
 
@@ -21,10 +22,10 @@ ANY = "*"
 
 class Table:
     """The rows of a price, over one denominator. unit_factor: what a unit price of 1 comes to
-    for each 10^-18 of quantity, in units of the asset.
+    for each 10^-18 of quantity, in units of the asset; one_unit: for one unit, in the asset.
     """
 
-    def __init__(self, price: Price, unit_factor: Fraction) -> None:
+    def __init__(self, price: Price, unit_factor: Fraction, one_unit: Fraction) -> None:
         self._key = price.key
         self._dimensions = price.dimensions
         own = Fraction(price.unit_price) * unit_factor if price.unit_price is not None else None
@@ -37,6 +38,14 @@ class Table:
             named = tuple(i for i, name in enumerate(price.dimensions) if name in said)
             values = tuple(comparable(said[price.dimensions[i]]) for i in named)
             rows.setdefault(named, {})[values] = int(factor * self.denominator)
+        said_prices = [price.unit_price, *(row.unit_price for row in price.rows)]
+        self._unit_prices = {
+            int(Fraction(said) * unit_factor * self.denominator): decimal_text(
+                Fraction(said) * one_unit
+            )
+            for said in said_prices
+            if said is not None
+        }
         self._patterns = sorted(rows.items(), key=lambda pattern: (-len(pattern[0]), pattern[0]))
 
     def factor(self, properties: Mapping[str, Any]) -> int:
@@ -63,6 +72,10 @@ class Table:
         raise InvalidInput(
             field="properties", reason=f"price {self._key} has no row for {said}: add one"
         )
+
+    def unit_price(self, factor: int) -> str | None:
+        """Return what one unit costs by a row; None where no decimal says it."""
+        return self._unit_prices[factor]
 
     def _value(self, name: str, value: object) -> object:
         if isinstance(value, list | dict):

@@ -54,7 +54,8 @@ class RatedLine:
 
     quantity: by how much the cycle's total moved, from `before` to `after`, as decimals.
     product, version, price, starts_at, ends_at (of the cycle): None where no price matched.
-    overridden: the price was agreed with the customer.
+    overridden: the price was agreed with the customer. unit_price: of a price by the unit,
+    what one unit costs after the discount; None of other models, and where no decimal says it.
     """
 
     product: str | None
@@ -68,6 +69,7 @@ class RatedLine:
     after: str
     starts_at: datetime | None
     ends_at: datetime | None
+    unit_price: str | None = None
 
 
 @struct(frozen=True, slots=True)
@@ -132,7 +134,9 @@ def rate(
             latest_at = None
         else:
             after_quantity, latest_at = _moved(meter, before, usage)
-        units, exact = line_units(listed.cost, before, after_quantity, usage.properties)
+        cost = listed.cost
+        factor = cost.table.factor(usage.properties) if cost.table is not None else 0
+        units, exact = line_units(cost, before, after_quantity, factor)
         if units < 0:
             units = -min(-units, standing.returnable_units(before))
         amount_units += units
@@ -152,7 +156,10 @@ def rate(
         )
         if sight is not None:
             sights.append(sight)
-        lines.append(_line(meter, listed, cycle, before.quantity, after_quantity, units))
+        unit_price = cost.unit_price if cost.table is None else cost.table.unit_price(factor)
+        lines.append(
+            _line(meter, listed, cycle, before.quantity, after_quantity, units, unit_price)
+        )
     lines += [_unpriced_line(meter, usage) for meter in without]
     return Rated(
         first.asset,
@@ -222,13 +229,13 @@ def line_units(
     cost: CostFunction,
     before: RunningTotal,
     after_quantity: int,
-    properties: Mapping[str, Any],
+    factor: int,
 ) -> tuple[int, tuple[int, int] | None]:
     """Return what moving a cycle's quantity costs, and a price's exact cost then.
 
     The one rule: cost(b) - cost(a), rounded on the totals. A price by dimensions keeps its
-    cost as an exact fraction, because it depends on more than the quantity. Raises
-    InvalidInput where no row fits.
+    cost as an exact fraction, because it depends on more than the quantity. factor: by its
+    row, as `Table.factor` says it.
     """
     moved = after_quantity - before.quantity
     if cost.per_event:
@@ -242,7 +249,7 @@ def line_units(
     of_table = cost.table.denominator
     common = of_table if of_table % denominator == 0 else lcm(of_table, denominator)
     exact_before = numerator * (common // denominator)
-    exact = exact_before + priced * cost.table.factor(properties) * (common // of_table)
+    exact = exact_before + priced * factor * (common // of_table)
     units = cost.rounded(exact, common) - cost.rounded(exact_before, common)
     shared = gcd(exact, common)
     return cost.of_event(units, priced), (exact // shared, common // shared)
@@ -285,7 +292,13 @@ def _nothing_yet(listed: ListedPrice, cycle: Cycle) -> RunningTotal:
 
 
 def _line(
-    meter: Meter, listed: ListedPrice, cycle: Cycle, before: int, after: int, units: int
+    meter: Meter,
+    listed: ListedPrice,
+    cycle: Cycle,
+    before: int,
+    after: int,
+    units: int,
+    unit_price: str | None,
 ) -> RatedLine:
     return RatedLine(
         listed.product,
@@ -299,6 +312,7 @@ def _line(
         text_of(after),
         cycle.starts_at,
         cycle.ends_at,
+        unit_price,
     )
 
 

@@ -48,7 +48,10 @@ class RatedLine:
     quantity: ExactDecimal = strawberry.field(
         description="By how much it moved the total of its price and cycle."
     )
-    unit_price: ExactDecimal | None
+    unit_price: ExactDecimal | None = strawberry.field(
+        description="Of a price by the unit, what one unit costs after the discount; "
+        "null: another model, or no decimal of 18 places says it."
+    )
     amount: ExactDecimal
     description: str
     product_key: str | None
@@ -199,7 +202,7 @@ def _line_of(tenant_id: str, line: rate.RatedLine, scale: int) -> RatedLine:
         price=strawberry.ID(price_id) if price_id is not None else None,
         meter=line.meter,
         quantity=ExactDecimal(line.quantity),
-        unit_price=None,
+        unit_price=ExactDecimal(line.unit_price) if line.unit_price is not None else None,
         amount=exact(line.amount_units, scale),
         description=described,
         product_key=line.product,

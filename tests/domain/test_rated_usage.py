@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from application.commands.requests import Money, RecordUsage, SetWalletMode
+from application.commands.subscription_requests import Subscribe
 from domain.money.decimals import decimal_of
 from domain.refusals import IdempotencyConflict, InsufficientFunds, InvalidInput
 from domain.usage.charge import UsageCharge
@@ -512,3 +513,31 @@ def test_a_charge_below_zero_forgives_overage_first(books: Books) -> None:
     assert fold(books, credit).overage_units == -18_200_000_000
     account = books.wallet("late").accounts["USD"]
     assert decimal_of(account.owed_units, 9) == "30.8"
+
+
+def test_a_line_says_what_a_unit_costs_where_one_price_does(books: Books) -> None:
+    # given
+    for key in ("tokens", "thirds", "tiered", "rows"):
+        meter(books, key)
+    rows = (RowSaid({"model": "opus"}, "15"), RowSaid({}, "3"))
+    publish(
+        books,
+        "api",
+        said_price("tokens", "UNIT", unit_price="3.00", per="1000000"),
+        said_price("thirds", "UNIT", unit_price="1", per="3"),
+        said_price("tiered", "GRADUATED", tiers=R1_TIERS),
+        said_price("rows", "UNIT", per="1000", dimensions=("model",), rows=rows),
+        default=False,
+    )
+    books.do(Subscribe("s", "ext:acme", "api", discount="0.2"))
+    # when
+    prices = [
+        use(books, key, key, "10").lines[0].unit_price for key in ("tokens", "thirds", "tiered")
+    ]
+    models = [
+        use(books, model, "rows", "10", properties={"model": model}).lines[0].unit_price
+        for model in ("opus", "haiku")
+    ]
+    # then
+    assert prices == ["0.0000024", None, None]
+    assert models == ["0.012", "0.0024"]

@@ -23,7 +23,7 @@ mutation ($input: UsageEventInput!) {
     __typename ...RefusedInDetail
     ... on UsageCharge {
       id status asset amount net replayed allocations { grantId amount }
-      lines { price meter quantity amount productKey version overridden }
+      lines { price meter quantity unitPrice amount productKey version overridden }
     }
   }
 }
@@ -107,6 +107,7 @@ def test_r1_graduated(shop: Client) -> None:
         "price": None,
         "meter": "tokens",
         "quantity": "600",
+        "unitPrice": None,
         "amount": "56",
         "productKey": "api",
         "version": 1,

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from tests.scenarios.server import REFUSED, Client
-from tests.scenarios.test_rating_over_http import DRAFT, WITHDRAW, meter, publish, shop, use
+from tests.scenarios.test_rating_over_http import (
+    DRAFT,
+    RERATE,
+    WITHDRAW,
+    meter,
+    publish,
+    shop,
+    use,
+)
 from tests.scenarios.test_subscriptions_over_http import SUBSCRIBE
 
 __all__ = ["shop"]
@@ -197,3 +205,29 @@ def test_usage_that_no_price_matches_is_told(shop: Client) -> None:
     notices = shop.ask(NOTICES)["notifications"]["nodes"]
     assert [each["data"] for each in notices] == [{"meter": "extra"}, {"meter": "calls"}]
     assert [(each["asset"], each["amount"]) for each in notices] == [("USD", None)] * 2
+
+
+BY_PRODUCT = """
+query ($from: DateTime!, $to: DateTime!) {
+  margins(by: PRODUCT, from: $from, to: $to) { nodes { key charges revenue currency } }
+}
+"""
+
+
+def test_usage_without_a_price_is_charged_by_rating_it_anew(shop: Client) -> None:
+    # given
+    meter(shop, "tokens", unpricedAsset="USD")
+    use(shop, "e1", "tokens", "2")
+    use(shop, "e2", "tokens", "5")
+    publish(shop, unit("10"))
+    (unpriced,) = shop.ask(UNPRICED, **JANUARY)["unpricedUsage"]
+    assert (unpriced["meter"], unpriced["charges"]) == ("tokens", 2)
+    # when
+    applied = shop.answer(RERATE, version=1, preview=False)
+    # then
+    assert applied == {"charges": 2, "before": "0", "after": "70", "asset": "USD", "applied": True}
+    assert shop.ask(UNPRICED, **JANUARY)["unpricedUsage"] == []
+    assert shop.account(asset="USD")["available"] == "99990"
+    (row,) = shop.ask(BY_PRODUCT, **JANUARY)["margins"]["nodes"]
+    assert (row["key"], row["charges"]) == ("api", 2)
+    assert shop.answer(RERATE, version=1, preview=False)["charges"] == 0
