@@ -7,8 +7,9 @@ billing accounts, and of rates and zones; the wallet's never. The rule is domain
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import msgspec
@@ -50,6 +51,7 @@ from domain.usage.events import (
     ChargeSettled,
     ChargeWithdrawn,
 )
+from domain.wallet.events import Part
 from projections.database import Connection
 from projections.log import Recorded
 from projections.read_model import ReadModel
@@ -106,6 +108,17 @@ _OF_BILLING = (
 )
 
 
+# The grants that paid, and those to which a charge goes back.
+_PARTS_OF: dict[type[Event], Callable[[Any], Sequence[Part]]] = {
+    ChargeSettled: attrgetter("allocations"),
+    ChargeCaptured: attrgetter("allocations"),
+    ChargeRefunded: attrgetter("returned"),
+    ChargeCredited: attrgetter("returned"),
+    ChargeWithdrawn: lambda event: event.returned + event.allocations,
+    ChargeRerated: lambda event: event.returned + event.allocations,
+}
+
+
 class UnbilledModel(ReadModel[Unbilled]):
     name = "unbilled"
     events: ClassVar[tuple[type[Event], ...]] = (
@@ -148,7 +161,13 @@ class UnbilledModel(ReadModel[Unbilled]):
         billing = {event.originator_id for _, _, event in batch if type(event) in _OF_BILLING}
         for row in TENANTS.load(connection, self.location, tenants):
             state.books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
-        for grant in CREDIT_LINES.load(connection, self.location, tenants):
+        paying = {
+            (tenant, grant_id)
+            for _, tenant, event in batch
+            if (parts := _PARTS_OF.get(type(event))) is not None
+            for grant_id, _ in parts(event)
+        }
+        for grant in CREDIT_LINES.load(connection, self.location, paying):
             state.credit_lines[grant.grant_id] = grant
         for line in LINES.load(connection, self.location, wallets):
             key = (line.wallet_id, line.currency, line.cycle, line.meter, line.asset)
