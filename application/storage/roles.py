@@ -84,10 +84,13 @@ def role_statements(
         )
     # A read model and its position are one transaction: what a crash takes of both is folded
     # anew. Waiting for the disk each time would take it from the log.
-    statements.append(
-        sql.SQL("ALTER ROLE {name} SET synchronous_commit = off").format(
-            name=sql.Identifier(names["proj"])
+    # A plan that is kept for any parameters suits the tables as they were when it was made: the
+    # empty ones of a new ledger, of which it scans all of a tenant for each row that it looks up.
+    statements.extend(
+        sql.SQL("ALTER ROLE {name} SET {setting}").format(
+            name=sql.Identifier(names["proj"]), setting=sql.SQL(setting)
         )
+        for setting in ("synchronous_commit = off", "plan_cache_mode = force_custom_plan")
     )
     statements.append(
         sql.SQL("GRANT CREATE, CONNECT ON DATABASE {database} TO {owner}").format(
