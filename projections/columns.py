@@ -160,4 +160,6 @@ KINDS: dict[str, Kind] = {
         cast="numeric[]",
     ),
     "json": Kind("text", documents, cast="jsonb", compared=False),
+    # JSON whose text the row's reader decodes to what it is.
+    "document": Kind("text", documents, as_text=True, cast="jsonb", compared=False),
 }

@@ -128,8 +128,8 @@ OBLIGATIONS = Table(
 TERMS = Table(
     "obligation_terms", Terms, 3, "uuid uuid bigint time text boolean units units date date"
 )
-WALLETS = Table("unbilled_wallets", WalletRow, 2, "uuid uuid json")
-BOOKS = Table("tenant_books", BooksRow, 1, "uuid json")
+WALLETS = Table("unbilled_wallets", WalletRow, 2, "uuid uuid document")
+BOOKS = Table("tenant_books", BooksRow, 1, "uuid document")
 
 
 def _own(event: Any) -> Iterable[str]:
@@ -206,6 +206,8 @@ WALLET_OF: frozenset[type[Event]] = frozenset(
 
 
 _octets = msgspec.json.Encoder().encode
+_books_of = msgspec.json.Decoder(TenantBooks).decode
+_wallet_of = msgspec.json.Decoder(UnbilledWallet).decode
 
 
 @dataclass(slots=True)
@@ -253,7 +255,7 @@ class Journal(ReadModel[Loaded]):
                 reaches_all.add(tenant)
         books = Loaded()
         for row in BOOKS.load(connection, self.location, [(tenant,) for tenant in tenants]):
-            books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
+            books.tenants[row.tenant] = _books_of(row.state)
         reaches_all |= {
             tenant for tenant, ended in days.items() if books.tenant(tenant).days_reach_all(ended)
         }
@@ -263,7 +265,7 @@ class Journal(ReadModel[Loaded]):
             wallets |= {(each.tenant, each.wallet_id) for each in books.obligations.values()}
         # A grant whose sale is unconditional by its first burn may share with its purchase.
         for wallet in WALLETS.load(connection, self.location, wallets):
-            known = books.wallets[wallet.wallet_id] = msgspec.convert(wallet.state, UnbilledWallet)
+            known = books.wallets[wallet.wallet_id] = _wallet_of(wallet.state)
             books.as_loaded[wallet.wallet_id] = _octets(known)
         return books
 
@@ -344,23 +346,28 @@ class Journal(ReadModel[Loaded]):
 
 def sums_of(entries: Iterable[JournalEntry]) -> list[SumRow]:
     """Return the sums of these entries, by month, currency, fact, account and day, in order."""
-    sums: dict[tuple[str, str, str, str, str, date], SumRow] = {}
+    # Most of a batch are alike: each column of their lines is summed at once.
+    alike: dict[tuple[Any, ...], list[JournalEntry]] = {}
     for entry in entries:
-        before = (entry.tenant, entry.period, entry.currency, entry.fact)
-        recorded_on = entry.recorded_at.date()
-        for account, amount, functional in zip(
-            entry.accounts, entry.amounts, entry.functional, strict=True
-        ):
-            key = (*before, account, recorded_on)
-            row = sums.get(key)
+        key = (
+            entry.tenant, entry.period, entry.currency, entry.fact, entry.recorded_at.date(),
+            *entry.accounts,
+        )  # fmt: skip
+        alike.setdefault(key, []).append(entry)
+    sums: dict[tuple[str, str, str, str, str, date], SumRow] = {}
+    for (tenant, period, currency, fact, recorded_on, *accounts), several in alike.items():
+        amounts = zip(*(entry.amounts for entry in several), strict=True)
+        functionals = zip(*(entry.functional for entry in several), strict=True)
+        for account, moved, functional in zip(accounts, amounts, functionals, strict=True):
+            of_account = (tenant, period, currency, fact, account, recorded_on)
+            row = sums.get(of_account)
             if row is None:
-                row = sums[key] = SumRow(*key, 0, 0, 0, 0)
-            if amount > 0:
-                row.debit += amount
-            else:
-                row.credit -= amount
-            row.functional += functional
-            row.entries += 1
+                row = sums[of_account] = SumRow(*of_account, 0, 0, 0, 0)
+            debit = sum(amount for amount in moved if amount > 0)
+            row.debit += debit
+            row.credit += debit - sum(moved)
+            row.functional += sum(functional)
+            row.entries += len(moved)
     return [sums[key] for key in sorted(sums)]
 
 

@@ -143,8 +143,7 @@ class Books:
         if not lines:
             return None
         books = self.tenant(place.tenant)
-        accounts: list[str] = [account for account, _ in lines]
-        amounts = [amount for _, amount in lines]
+        accounts, amounts = map(list, zip(*lines, strict=True))
         assert not sum(amounts), (fact, lines)
         assert ACCOUNTS_OF[fact].issuperset(accounts), (fact, lines)
         same = currency == books.functional_currency

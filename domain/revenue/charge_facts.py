@@ -31,23 +31,25 @@ Takes = ChargeSettled | ChargeCaptured | ChargeCorrected
 
 def settle(books: Books, place: Place, event: Takes) -> None:
     """Recognise a charge: an entry a grant that paid, and one for what none covered."""
-    if isinstance(event, ChargeCaptured) and event.observed:
+    reason = None
+    if isinstance(event, ChargeSettled):
+        if event.reported.source == FEE_SOURCE:
+            plan_facts.charge(books, place, event)
+            return
+        reason = event.adjustment
+    elif isinstance(event, ChargeCaptured) and event.observed:
         return
     tenant = books.tenant(place.tenant)
-    if event.reported.source == FEE_SOURCE and isinstance(event, ChargeSettled):
-        plan_facts.charge(books, place, event)
-        return
     occurred = tenant.local_day(event.reported.occurred_at)
     wallet = books.wallet(place, event.wallet_id, event.customer_id)
-    _note_activity(wallet, event.asset, occurred)
-    reason = event.adjustment if isinstance(event, ChargeSettled) else None
+    wallet.note_charge(event.asset, occurred)
     if reason in _NOT_USAGE:
         assert reason is not None
         wallet.adjustments[event.originator_id] = reason
     for grant_id, units in event.allocations:
         o = books.obligations.get(grant_id)
         if o is not None:
-            _burn(books, place, event, o, units, occurred, reason)
+            _burn(books, place, event, tenant, o, units, occurred, reason)
     if event.overage is not None:
         _incur(books, place, event, wallet, event.overage, occurred)
 
@@ -62,13 +64,12 @@ def _burn(
     books: Books,
     place: Place,
     event: Takes,
+    tenant: TenantBooks,
     o: Obligation,
     units: int,
     occurred: date,
     reason: str | None,
 ) -> None:
-    tenant = books.tenant(place.tenant)
-    meter = event.reported.meter
     if o.source == "COMMITMENT":
         _draw(books, place, event, o, units, occurred)
         return
@@ -88,7 +89,7 @@ def _burn(
     o.last_service = service
     books.post(
         place, event, "expiry" if reason == "FORFEITURE" else "usage", day, o.currency, lines,
-        service=service, obligation=o, charge_id=event.originator_id, meter=meter,
+        service=service, obligation=o, charge_id=event.originator_id, meter=event.reported.meter,
     )  # fmt: skip
     if o.claim_ended:
         undo_used(books, place, event, o, before, o.burned)
@@ -240,9 +241,3 @@ def _compensate(
         [("contract_liability", carrying), ("contract_liability", -carrying)] if carrying else [],
         obligation=new, from_grant_id=o.grant_id, charge_id=event.originator_id,
     )  # fmt: skip
-
-
-def _note_activity(wallet: UnbilledWallet, asset: str, day: date) -> None:
-    text = day.isoformat()
-    if text > wallet.last_charge.get(asset, ""):
-        wallet.last_charge[asset] = text

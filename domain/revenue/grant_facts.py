@@ -232,7 +232,7 @@ def payment_received(books: Books, place: Place, event: GrantPaymentReceived) ->
 
 def make_unconditional(books: Books, place: Place, event: Event, o: Obligation) -> None:
     """Burning credits of a CANCELLABLE sale makes its claim unconditional."""
-    if o.claim == "CANCELLABLE" and not o.booked:
+    if not o.booked and o.claim == "CANCELLABLE":
         o.claim = "DUE"
         book(books, place, event, o, 0)
 

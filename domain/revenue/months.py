@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from domain.subscriptions.zones import zone_named
 
 ONE_DAY = timedelta(days=1)
 
 
+@lru_cache(maxsize=10_000)
 def month_of(day: date) -> str:
     """Return the accounting month of a day: "2026-01"."""
     return f"{day.year:04d}-{day.month:02d}"

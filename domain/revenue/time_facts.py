@@ -72,7 +72,7 @@ def _has_become_remote(
         return False
     wallet = books.wallets.get(o.wallet_id)
     last = wallet.last_charge.get(o.asset) if wallet is not None else None
-    active = max(o.first_day, date.fromisoformat(last)) if last is not None else o.first_day
+    active = max(o.first_day, last) if last is not None else o.first_day
     return event.day >= remote.remote_from(active, policy.remote_months)
 
 

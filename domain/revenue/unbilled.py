@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 
 from domain.money.exact import exact_value, minor_of
 
@@ -51,8 +52,13 @@ class UnbilledWallet:
     customer_id: str
     segments: dict[str, list[Segment]] = field(default_factory=dict)
     cycles: dict[str, CycleBalance] = field(default_factory=dict)
-    last_charge: dict[str, str] = field(default_factory=dict)
+    last_charge: dict[str, date] = field(default_factory=dict)
     adjustments: dict[str, str] = field(default_factory=dict)
+
+    def note_charge(self, asset: str, day: date) -> None:
+        last = self.last_charge.get(asset)
+        if last is None or day > last:
+            self.last_charge[asset] = day
 
     def incur(self, asset: str, segment: Segment, scale: int) -> int:
         """Add a stretch of overage; return the minor units that it adds to its cycle."""
