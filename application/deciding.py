@@ -290,6 +290,8 @@ class _OpenLog:
         return self
 
     def __exit__(self, *raised: Any) -> None:
+        # Else each batch would keep the one before it in memory, as long as more wait.
+        self._moving = NOTHING_MOVES
         if self._lent is not None:
             self._lent.__exit__(*raised)
 

@@ -21,6 +21,7 @@ from psycopg_pool import PoolTimeout
 
 from application.deciding import NOTHING_MOVES, Broken, Decided, Decider, Moving, Undone
 from application.errors import OutcomeUnknown
+from application.garbage import collect_beside
 from application.outcomes import (
     Decision,
     Item,
@@ -77,8 +78,14 @@ class Writer:
     def run(self) -> None:
         """Write until the queue is closed and empty."""
         ahead: _OnItsWay | None = None
+        beside = 0
         while waiting := self._queue.take(LARGEST_BATCH):
-            ahead = self._write(_Task(waiting), ahead)
+            task = _Task(waiting)
+            on_their_way = 2 * LARGEST_BATCH if len(task.items) >= WORTH_DECIDING_MEANWHILE else 0
+            if on_their_way != beside:
+                beside = on_their_way
+                collect_beside(beside)
+            ahead = self._write(task, ahead)
         # None is on its way here: a batch is only left alone while more waits.
         assert ahead is None
         self._committer.shutdown()

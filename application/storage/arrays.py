@@ -5,6 +5,7 @@ A batch has few different texts and times, so each is packed once.
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from struct import Struct
@@ -15,6 +16,9 @@ from psycopg.adapt import Buffer, Dumper
 _HEADER = Struct("!iiIii")  # dimensions, has nulls, element type, length, lower bound
 _EIGHT = Struct("!iq")
 _LENGTH = Struct("!i")
+_EMPTY = Struct("!iiI")  # no dimension
+_SHORT = 4_096
+_LENGTHS = [_LENGTH.pack(length) for length in range(_SHORT)]
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 _BYTEA, _INT8, _TEXT, _TIMESTAMPTZ, _UUID = 17, 20, 25, 1184, 2950
@@ -28,39 +32,59 @@ class Column:
 
     def __init__(self, element: int, length: int, items: Iterable[bytes]) -> None:
         self.element = element
-        self.octets = (
-            _HEADER.pack(1, 0, element, length, 1) + b"".join(items) if length else _EMPTY(element)
-        )
-
-
-def _EMPTY(element: int) -> bytes:  # noqa: N802
-    return Struct("!iiI").pack(0, 0, element)
+        if length:
+            # One join: the states of a batch are too long to be copied twice.
+            self.octets = b"".join([_HEADER.pack(1, 0, element, length, 1), *items])
+        else:
+            self.octets = _EMPTY.pack(0, 0, element)
 
 
 def uuids(ids: Sequence[str]) -> Column:
     sixteen = "00000010"  # octets follow, before each
-    return Column(_UUID, len(ids), [bytes.fromhex(sixteen + sixteen.join(ids).replace("-", ""))])
+    if _alike(ids):
+        return Column(_UUID, len(ids), [_uuid(ids[0])] * len(ids))
+    digits = (sixteen + sixteen.join(ids)).encode().translate(None, b"-")
+    return Column(_UUID, len(ids), [unhexlify(digits) if ids else b""])
 
 
 def numbers(values: Sequence[int]) -> Column:
-    pack = _EIGHT.pack
-    return Column(_INT8, len(values), [pack(8, value) for value in values])
+    packed = {value: _EIGHT.pack(8, value) for value in set(values)}
+    return Column(_INT8, len(values), map(packed.__getitem__, values))
 
 
 def octets(values: Sequence[bytes]) -> Column:
-    pack = _LENGTH.pack
-    return Column(_BYTEA, len(values), [pack(len(value)) + value for value in values])
+    items = [b""] * (2 * len(values))
+    items[::2] = [
+        _LENGTHS[each] if each < _SHORT else _LENGTH.pack(each) for each in map(len, values)
+    ]
+    items[1::2] = values
+    return Column(_BYTEA, len(values), items)
 
 
 def texts(values: Sequence[str]) -> Column:
-    encoded = {value: value.encode() for value in set(values)}
-    packed = {value: _LENGTH.pack(len(each)) + each for value, each in encoded.items()}
-    return Column(_TEXT, len(values), [packed[value] for value in values])
+    if _alike(values):
+        return Column(_TEXT, len(values), [_text(values[0])] * len(values))
+    packed = {value: _text(value) for value in set(values)}
+    return Column(_TEXT, len(values), map(packed.__getitem__, values))
 
 
 def times(values: Sequence[datetime]) -> Column:
     packed = {value: _EIGHT.pack(8, _microseconds(value)) for value in set(values)}
-    return Column(_TIMESTAMPTZ, len(values), [packed[value] for value in values])
+    return Column(_TIMESTAMPTZ, len(values), map(packed.__getitem__, values))
+
+
+def _alike(values: Sequence[str]) -> bool:
+    """Whether all are the first one, as a batch's tenant, actor and request mostly are."""
+    return bool(values) and values.count(values[0]) == len(values)
+
+
+def _uuid(text: str) -> bytes:
+    return b"\0\0\0\x10" + unhexlify(text.replace("-", ""))
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return _LENGTH.pack(len(encoded)) + encoded
 
 
 def _microseconds(at: datetime) -> int:

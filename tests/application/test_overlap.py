@@ -4,6 +4,7 @@ stand.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from application.commands.spend_requests import SetBudgetTemplate
 from application.ledger import Ledger, Outcome
 from application.storage.recorder import CommitUnknown, NotRecorded, Rows
 from application.storage.wallets import WalletCache
+from application.work import Batch
 from application.writer import LARGEST_BATCH
 from domain.refusals import InsufficientFunds, InvalidState, SpendLimitReached
 from tests.application.engine import Engine, replayed, settled, usage
@@ -95,6 +97,26 @@ def test_the_next_batch_is_decided_meanwhile_and_answered_after_its_own_commit(
     assert settled(first) == settled(second) == LARGEST_BATCH
     assert first[-1].position < second[0].position
     assert engine.available() == 8_000
+
+
+def test_no_batch_keeps_those_before_it_in_memory(
+    engine: Engine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: batches that follow each other without a pause
+    alive: list[int] = []
+    append: Append = engine.recorder.append
+
+    def counting(rows: Rows, *relied_on: Any, **options: Any) -> list[int]:
+        alive.append(sum(isinstance(each, Batch) for each in gc.get_objects()))
+        return append(rows, *relied_on, **options)
+
+    monkeypatch.setattr(engine.recorder, "append", counting)
+    # when
+    for future in queued(ledger, engine, *(charges(name) for name in "abcdef")):
+        future.result(60)
+    # then: those of the one that commits, of the next, and of the one just answered
+    assert len(alive) == 6
+    assert max(alive) <= 3
 
 
 @pytest.mark.parametrize("failure", FAILURES)
