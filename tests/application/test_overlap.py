@@ -103,11 +103,13 @@ def test_no_batch_keeps_those_before_it_in_memory(
     engine: Engine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given: batches that follow each other without a pause
+    gc.collect()
+    before = in_memory(Batch)
     alive: list[int] = []
     append: Append = engine.recorder.append
 
     def counting(rows: Rows, *relied_on: Any, **options: Any) -> list[int]:
-        alive.append(sum(isinstance(each, Batch) for each in gc.get_objects()))
+        alive.append(in_memory(Batch) - before)
         return append(rows, *relied_on, **options)
 
     monkeypatch.setattr(engine.recorder, "append", counting)
@@ -117,6 +119,10 @@ def test_no_batch_keeps_those_before_it_in_memory(
     # then: those of the one that commits, of the next, and of the one just answered
     assert len(alive) == 6
     assert max(alive) <= 3
+
+
+def in_memory(kind: type) -> int:
+    return sum(isinstance(each, kind) for each in gc.get_objects())
 
 
 @pytest.mark.parametrize("failure", FAILURES)
