@@ -186,15 +186,16 @@ class ProjectionEngine:
         start = min(running.values())
         # Never past another's position: where they meet, they share a batch.
         limit = min((each for each in running.values() if each > start), default=None)
+        models = [self._models[name] for name, position in running.items() if position == start]
+        topics = frozenset[str]().union(*(model.topics for model in models))
         with self._connections.connection() as connection:
-            batch = self._reader.batch(connection, start, limit, self._batch_size)
+            batch = self._reader.batch(connection, start, limit, self._batch_size, topics)
             if batch.rows:
                 self._log_end.seen(self._reader.head(connection), monotonic())
-        if not batch.rows and limit is None:
+        if batch.end == start:
             return None
-        for name, position in running.items():
-            if position == start:
-                self._advance(self._models[name], batch)
+        for model in models:
+            self._advance(model, batch)
         return len(batch.rows)
 
     def _advance(self, model: ReadModel[Any], batch: LogBatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from domain.aggregate import Event
@@ -33,7 +33,7 @@ class LoggedRow(NamedTuple):
 
 
 class LogBatch:
-    """The rows of the log after `start` up to and with `end`."""
+    """The rows of the log after `start` up to and with `end`, perhaps only of some topics."""
 
     __slots__ = ("_decode", "_decoded", "_events", "_topics", "end", "rows", "start")
 
@@ -91,7 +91,7 @@ class LogReader:
         self._rows = location.query(
             "SELECT notification_id, tenant::text, originator_id::text, originator_version,"
             " topic, state FROM {events} WHERE notification_id > %s AND notification_id <= %s"
-            " ORDER BY notification_id LIMIT %s"
+            " AND (%s::text[] IS NULL OR topic = ANY(%s)) ORDER BY notification_id LIMIT %s"
         )
         self._head = location.query("SELECT max(notification_id) FROM {events}")
         # The last row, if the next one is of another commit; else the last row of the commit
@@ -104,23 +104,32 @@ class LogReader:
             " FROM {events} AS last WHERE notification_id = %(end)s"
         )
 
-    def batch(self, connection: Connection, start: int, limit: int | None, size: int) -> LogBatch:
-        """Return at most `size` rows after `start`, none beyond `limit`.
+    def batch(
+        self,
+        connection: Connection,
+        start: int,
+        limit: int | None,
+        size: int,
+        topics: Iterable[str] | None = None,
+    ) -> LogBatch:
+        """Return at most `size` rows after `start`, none beyond `limit`, of `topics` if given;
+        it ends where the log does, or `limit` is, when no more of them are there.
 
         The last commit is left out if not all of it is among them, so that what was written
         together is folded together; unless there is no other.
         """
-        upto = _NO_LIMIT if limit is None else limit
+        end = self.head(connection) if limit is None else limit
+        if end <= start:
+            return LogBatch(start, start, (), self._decode)
+        of = None if topics is None else list(topics)
         cursor = connection.cursor(binary=True)
-        cursor.execute(self._rows, (start, upto, size))
+        cursor.execute(self._rows, (start, end, of, of, size))
         rows = [LoggedRow._make(row) for row in cursor.fetchall()]
         if len(rows) == size:
             end = self._end_of_commits(connection, start, rows[-1].position)
-            while rows[-1].position > end:
+            while rows and rows[-1].position > end:
                 rows.pop()
-        if rows:
-            return LogBatch(start, rows[-1].position, rows, self._decode)
-        return LogBatch(start, start if limit is None else limit, (), self._decode)
+        return LogBatch(start, end, rows, self._decode)
 
     def _end_of_commits(self, connection: Connection, start: int, end: int) -> int:
         asked = {"start": start, "end": end}
@@ -131,6 +140,3 @@ class LogReader:
         """Return the last position; 0 while the log is empty."""
         row: Any = connection.execute(self._head).fetchone()
         return int(row[0] or 0)
-
-
-_NO_LIMIT = 2**63 - 1
