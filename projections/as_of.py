@@ -15,3 +15,8 @@ def recorded_by(as_of: AsOf | None) -> Composable:
     if as_of is None:
         return SQL("true")
     return SQL("position <= %(as_of)s" if isinstance(as_of, int) else "recorded_at <= %(as_of)s")
+
+
+def recorded_after(as_of: AsOf) -> Composable:
+    """Return the condition that an entry of the journal was recorded after %(as_of)s."""
+    return SQL("position > %(as_of)s" if isinstance(as_of, int) else "recorded_at > %(as_of)s")

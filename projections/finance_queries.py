@@ -2,7 +2,7 @@
 
 As of a time or a position, only entries that were recorded by then count: the journal is
 append-only. Sums as of a time are of whole days, and of the entries of its day; as of a
-position they are of all, less the entries that came after it.
+position, and those by obligation, they are of all, less the entries that came after it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from domain.revenue.journal import JournalEntry
 from domain.revenue.liability import LiabilityMonth, liability_months_of
 from domain.revenue.tenant_books import FIRST_CURRENCY
 from domain.revenue.trial_balance import Balance
-from projections.as_of import AsOf, recorded_by
+from projections.as_of import AsOf, recorded_after, recorded_by
 from projections.journal import JOURNAL
 from projections.pages import Page, cursor, place
 from projections.receivable_queries import ReceivableQueries
@@ -80,17 +80,19 @@ _MONTHS = """
     WHERE m.tenant = %(tenant)s AND m.period <= %(until)s AND o.currency = %(currency)s
 """
 _MONTHS_AS_OF = """
-    SELECT period,
-        CASE WHEN amount > 0 THEN coalesce(from_grant_id, obligation_id)
-        ELSE obligation_id END AS obligation_id,
-        coalesce(-sum(amount) FILTER (
-            WHERE fact = ANY(%(facts)s) AND account IN ('revenue_usage', 'revenue_ratable')
-        ), 0) AS delivered,
-        coalesce(-sum(amount) FILTER (WHERE account = 'contract_liability'), 0) AS moved
-    FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
-    WHERE tenant = %(tenant)s AND period <= %(until)s AND currency = %(currency)s
-    AND obligation_id IS NOT NULL AND {recorded}
-    GROUP BY 1, 2
+    SELECT period, obligation_id, sum(delivered) AS delivered, sum(moved) AS moved FROM (
+        {months}
+        UNION ALL
+        SELECT period,
+            CASE WHEN amount > 0 THEN coalesce(from_grant_id, obligation_id)
+            ELSE obligation_id END,
+            CASE WHEN fact = ANY(%(facts)s) AND account IN ('revenue_usage', 'revenue_ratable')
+            THEN amount ELSE 0 END,
+            CASE WHEN account = 'contract_liability' THEN amount ELSE 0 END
+        FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
+        WHERE tenant = %(tenant)s AND period <= %(until)s AND currency = %(currency)s
+        AND obligation_id IS NOT NULL AND {later}
+    ) AS moves GROUP BY 1, 2
 """
 _RECOGNITION = [fact.key for fact in FACTS if fact.movement == "RECOGNITION"]
 
@@ -221,9 +223,10 @@ class FinanceQueries(ScheduleQueries, ReceivableQueries):
 
     def _months(self, as_of: AsOf | None) -> Composable:
         """Return the query of what moved each obligation in each month."""
+        months = self._location.query(_MONTHS)
         if as_of is None:
-            return self._location.query(_MONTHS)
-        return self._location.query(_MONTHS_AS_OF, recorded=recorded_by(as_of))
+            return months
+        return self._location.query(_MONTHS_AS_OF, months=months, later=recorded_after(as_of))
 
 
 def balances_from(rows: Iterable[Sequence[Any]]) -> list[Balance]:

@@ -91,6 +91,7 @@ class MonthRow:
     escheated: int
     transferred: int
     delivered: int
+    entries: int
 
 
 @dataclass(slots=True)
@@ -115,7 +116,10 @@ JOURNAL = Table(
 )
 SUMS = Table("journal_sums", SumRow, 6, "uuid text text text text date units units units bigint")
 MONTHS = Table(
-    "obligation_months", MonthRow, 3, "uuid uuid text units units units units units units units"
+    "obligation_months",
+    MonthRow,
+    3,
+    "uuid uuid text units units units units units units units bigint",
 )
 OBLIGATIONS = Table(
     "obligations",
@@ -123,7 +127,7 @@ OBLIGATIONS = Table(
     2,
     "uuid uuid uuid uuid uuid text integer text text text boolean text text units units units"
     " text boolean units units units units units units units units units boolean boolean date"
-    " date date integer text texts",
+    " date date integer text texts text",
 )
 TERMS = Table(
     "obligation_terms", Terms, 3, "uuid uuid bigint time text boolean units units date date"
@@ -375,4 +379,5 @@ def _month_row(moved: Movements) -> MonthRow:
     return MonthRow(
         moved.tenant, moved.obligation_id, moved.period, moved.paid, moved.recognized,
         moved.breakage, moved.refunded, moved.escheated, moved.transferred, moved.delivered,
+        moved.entries,
     )  # fmt: skip

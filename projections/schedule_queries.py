@@ -1,12 +1,12 @@
 """Schedules, what they sum to, and what of them lies ahead. Amounts are minor units.
 
-As of a time or a position, an obligation's months are folded from its entries recorded by
-then, and it is told by the terms that held then; without, they are read as they are kept.
+As of a time or a position, an obligation's months are those that are kept, less its entries
+recorded after it, and it is told by the terms that held then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, islice
@@ -19,7 +19,7 @@ from domain.revenue.chart import CHART
 from domain.revenue.obligation import Obligation
 from domain.revenue.schedule import ScheduleRow, schedule_of, within_a_year
 from domain.revenue.terms import as_it_was
-from projections.as_of import AsOf, recorded_by
+from projections.as_of import AsOf, recorded_after, recorded_by
 from projections.journal import JOURNAL, OBLIGATIONS, TERMS
 from projections.pages import Page, cursor, place
 from projections.tenant_rows import TenantRows
@@ -41,12 +41,14 @@ _CHOSEN = """
 """
 _MONTHS = """
     SELECT obligation_id::text, period, paid::text, recognized::text, breakage::text,
-        refunded::text, escheated::text, transferred::text, delivered::text
+        refunded::text, escheated::text, transferred::text, delivered::text, entries,
+        (SELECT max(number) FROM {journal} WHERE tenant = %(tenant)s)
     FROM {obligation_months} WHERE tenant = %(tenant)s AND obligation_id = ANY(%(ids)s::uuid[])
     ORDER BY obligation_id, period
 """
-_ENTRIES = """
-    SELECT {columns} FROM {journal} WHERE tenant = %(tenant)s AND {recorded}
+# Of those that are in the months: what came since these were read is in neither.
+_LATER = """
+    SELECT {columns} FROM {journal} WHERE tenant = %(tenant)s AND {later} AND number <= %(last)s
     AND (obligation_id = ANY(%(ids)s::uuid[]) OR from_grant_id = ANY(%(ids)s::uuid[]))
     ORDER BY number
 """
@@ -66,11 +68,15 @@ _LIABILITIES = """
     FROM {obligation_months} WHERE tenant = %(tenant)s GROUP BY obligation_id
 """
 _LIABILITIES_AS_OF = """
-    SELECT CASE WHEN amount > 0 THEN coalesce(from_grant_id, obligation_id)
-        ELSE obligation_id END AS obligation_id, -sum(amount) AS liability
-    FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
-    WHERE tenant = %(tenant)s AND account = 'contract_liability' AND obligation_id IS NOT NULL
-    AND {recorded} GROUP BY 1
+    SELECT obligation_id, sum(liability) AS liability FROM (
+        {liabilities}
+        UNION ALL
+        SELECT CASE WHEN amount > 0 THEN coalesce(from_grant_id, obligation_id)
+            ELSE obligation_id END, amount
+        FROM {journal}, unnest(accounts, amounts) AS line (account, amount)
+        WHERE tenant = %(tenant)s AND account = 'contract_liability' AND obligation_id IS NOT NULL
+        AND {later}
+    ) AS moves GROUP BY 1
 """
 _WATERFALL = """
     SELECT to_char(o.first_day, 'YYYY-MM'), m.period, o.currency, sum(m.paid)::text,
@@ -197,23 +203,21 @@ class ScheduleQueries(TenantRows):
     ) -> dict[str, list[Movements]]:
         """Return the movements of each of these obligations, by month in order."""
         wanted = {o.obligation_id: o for o in chosen}
-        asked = {"ids": list(wanted), "as_of": as_of}
-        if as_of is None:
-            rows = self._rows(tenant_id, _MONTHS, asked)
-            moved = [
-                Movements(
-                    tenant_id, obligation_id, period, wanted[obligation_id].grant_id,
-                    wanted[obligation_id].customer_id, "", wanted[obligation_id].currency,
-                    *map(int, figures),
-                )
-                for obligation_id, period, *figures in rows
-            ]  # fmt: skip
-        else:
-            entries = self._rows(
-                tenant_id, _ENTRIES, asked, columns=JOURNAL.selected(), recorded=recorded_by(as_of)
+        rows = self._rows(tenant_id, _MONTHS, {"ids": list(wanted)})
+        moved = [
+            Movements(
+                tenant_id, obligation_id, period, wanted[obligation_id].grant_id,
+                wanted[obligation_id].customer_id, "", wanted[obligation_id].currency,
+                *map(int, figures),
             )
-            folded = movements_of(map(JOURNAL.row_of, entries))
-            moved = [each for (_, key, _), each in sorted(folded.items()) if key in wanted]
+            for obligation_id, period, *figures, _ in rows
+        ]  # fmt: skip
+        if as_of is not None and rows:
+            asked = {"ids": list(wanted), "as_of": as_of, "last": rows[0][-1]}
+            entries = self._rows(
+                tenant_id, _LATER, asked, columns=JOURNAL.selected(), later=recorded_after(as_of)
+            )
+            moved = _before(moved, movements_of(map(JOURNAL.row_of, entries)))
         return {
             key: list(group) for key, group in groupby(moved, key=lambda each: each.obligation_id)
         }
@@ -255,7 +259,9 @@ class ScheduleQueries(TenantRows):
         """Return by currency what is owed on a day and when it is expected to be revenue."""
         liabilities = self._location.query(_LIABILITIES)
         if as_of is not None:
-            liabilities = self._location.query(_LIABILITIES_AS_OF, recorded=recorded_by(as_of))
+            liabilities = self._location.query(
+                _LIABILITIES_AS_OF, liabilities=liabilities, later=recorded_after(as_of)
+            )
         rows = self._rows(
             tenant_id,
             _OWED,
@@ -303,6 +309,18 @@ class ScheduleQueries(TenantRows):
             EarnedRow(key, period, currency, *map(int, figures))
             for key, period, currency, *figures in rows
         ]
+
+
+def _before(
+    moved: Iterable[Movements], later: Mapping[tuple[str, str, str], Movements]
+) -> list[Movements]:
+    """Return the months that had begun to move before what came later."""
+    by_then = [
+        each if (since := later.get((each.tenant, each.obligation_id, each.period))) is None
+        else each.before(since)
+        for each in moved
+    ]  # fmt: skip
+    return [each for each in by_then if each.entries]
 
 
 def _place_of(after: str | None) -> tuple[str, str] | None:

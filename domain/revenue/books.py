@@ -7,7 +7,7 @@ that the same log gives the same entries, to the byte.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 @dataclass(slots=True)
 class Movements:
     """How an obligation's liability moved in a month, in minor units. delivered: of what was
-    recognised, before reversals and repayments.
+    recognised, before reversals and repayments. entries: how many moved it.
     """
 
     tenant: str
@@ -49,6 +49,19 @@ class Movements:
     escheated: int = 0
     transferred: int = 0
     delivered: int = 0
+    entries: int = 0
+
+    def before(self, later: Movements) -> Movements:
+        """Return what moved without what of it came later."""
+        return replace(
+            self, **{name: getattr(self, name) - getattr(later, name) for name in _FIGURES}
+        )
+
+
+_FIGURES = (
+    "paid", "recognized", "breakage", "refunded", "escheated", "transferred", "delivered",
+    "entries",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -203,6 +216,7 @@ def movements_of(entries: Iterable[JournalEntry]) -> dict[tuple[str, str, str], 
                 entry.tenant, obligation_id, entry.period, entry.grant_id,
                 entry.customer_id or "", "", entry.currency,
             )  # fmt: skip
+        moved.entries += 1
         _move(moved, entry)
         if entry.from_grant_id is not None:
             amount = max(entry.amounts)
@@ -213,6 +227,7 @@ def movements_of(entries: Iterable[JournalEntry]) -> dict[tuple[str, str, str], 
                     entry.customer_id or "", "", entry.currency,
                 ),
             )  # fmt: skip
+            left.entries += 1
             moved.paid += amount
             if entry.fact == "bundle_share":
                 left.paid -= amount

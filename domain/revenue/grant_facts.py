@@ -202,9 +202,14 @@ def _transfer(
 
 
 def _weight(tenant: TenantBooks, o: Obligation, purchase: Obligation, at: datetime) -> int:
+    """Return an obligation's weight in its purchase. A price once allocated is not allocated
+    anew: a bonus keeps the estimate by which it was weighed first (606-10-32-43).
+    """
     breakage = NOTHING
     if o.source != "PAID":
-        breakage = share_of(policy_for(tenant, o, at).breakage_estimate)
+        if o.weighed_at is None:
+            o.weighed_at = policy_for(tenant, o, at).breakage_estimate
+        breakage = share_of(o.weighed_at)
     if o.stand_alone is not None:
         price = units_of(o.stand_alone, _PRICE_SCALE)
     else:

@@ -44,7 +44,8 @@ class Obligation:
     `asset` (at `scale`); remote_units: what was left when its use became remote, -1 before.
     earned, breakage, escheated: minor units posted so far. claim: how the money stands;
     booked: whether the liability was recognised. ended_days: of a ratable one, to date.
-    fee_ids: of the fees that included credits share.
+    fee_ids: of the fees that included credits share. weighed_at: the share of a bonus expected to
+    stay unused when it joined its purchase, an exact decimal.
     """
 
     tenant: str
@@ -82,6 +83,7 @@ class Obligation:
     ended_days: int
     last_service: str | None
     fee_ids: list[str]
+    weighed_at: str | None = None
 
     @property
     def live(self) -> int:

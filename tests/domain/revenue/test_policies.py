@@ -15,7 +15,7 @@ from application.commands.accounting_requests import (
 )
 from application.commands.requests import ConfigureTenant, Money
 from domain.refusals import InvalidInput, InvalidState
-from tests.accountant import balances, journal
+from tests.accountant import balances, folded, journal
 from tests.books import Books
 
 EVIDENCE = "three years of expiries"
@@ -75,6 +75,19 @@ def test_v6_a_charge_is_given_back_under_an_estimate(books: Books) -> None:
     assert journal(books)[-1] == {
         "revenue_usage": "100.00", "revenue_breakage": "11.11", "contract_liability": "-111.11",
     }  # fmt: skip
+
+
+def test_a_bonus_keeps_the_weight_at_which_it_joined(books: Books) -> None:
+    # given: 100 and 25 x 0.8 of the price's weight, as a fifth of the bonus was to stay unused
+    policy(books, portfolio="source:PROMOTIONAL", breakage_estimate="0.2", evidence=EVIDENCE)
+    books.grant("paid", "1000", paid=usd("100"), bundle_id="order-1")
+    books.grant("bonus", "250", source="PROMOTIONAL", bundle_id="order-1")
+    # when
+    policy(books, portfolio="source:PROMOTIONAL", breakage_estimate="0.5", evidence=EVIDENCE)
+    books.grant("second", "250", source="PROMOTIONAL", bundle_id="order-1")
+    # then: by 100, 20 and 12.5
+    moved = [entry for entry in folded(books).entries if entry.fact == "bundle_share"]
+    assert [max(entry.amounts) for entry in moved] == [1667, 786, 157]
 
 
 def test_v7_escheat_at_expiry(books: Books) -> None:
