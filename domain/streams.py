@@ -67,6 +67,8 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     wallet.OverageInvoiced,
     wallet.OverageUninvoiced,
     wallet.OveragePaid,
+    wallet.OverageCredited,
+    wallet.OverageCredited,
     wallet.LimitSet,
     wallet.ModeChanged,
     wallet.TimezoneSet,

@@ -4,8 +4,8 @@ Tables: charges, and those of usage_rollups. Events: ChargeSettled, ChargeObserv
 ChargeCredited, ChargeAuthorized, ChargeCaptured, AuthorizationReleased, ChargeRefunded,
 ChargeWithdrawn, ChargeRerated; the wallet's never. Units are the asset's smallest, of a cost
 its currency's. `position` is where the charge settled, so that a captured hold stands with its
-time; `forgiven` is what refunds took of overage still owed; `refunded` counts what withdrawing
-and re-rating gave back, too.
+time; `forgiven` is what refunds took of overage still owed, `made_good` of overage on an invoice;
+`refunded` counts what withdrawing and re-rating gave back, too.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class ChargeRow:
     recorded_at: datetime
     properties: Any
     corrected: bool = False
+    made_good: int = 0
 
 
 CHARGES = Table(
@@ -78,7 +79,7 @@ CHARGES = Table(
     ChargeRow,
     2,
     "uuid uuid bigint uuid uuid text text text text text text units units units units"
-    " decimal units text time time json boolean",
+    " decimal units text time time json boolean units",
 )
 
 
@@ -118,7 +119,8 @@ def _settle(state: State, position: int, tenant: str, event: ChargeSettled) -> N
 def _credit(state: State, position: int, tenant: str, event: ChargeCredited) -> None:
     """A charge below zero; of an authorisation it is the capture."""
     charge = _opened(position, tenant, event, "SETTLED", -event.units)
-    charge.forgiven = event.overage_units
+    charge.forgiven = overage.length(event.forgiven)
+    charge.made_good = overage.length(event.invoiced)
     state[event.originator_id] = charge
 
 
@@ -170,8 +172,9 @@ def _withdraw(state: State, position: int, tenant: str, event: ChargeWithdrawn) 
     observed = charge.status == "OBSERVED"
     _correct(state, position, tenant, event)
     charge.status = "WITHDRAWN"
-    if observed:  # nobody had paid for it
-        charge.refunded = charge.amount
+    if observed:  # nobody had paid for it; others may have, for what it made dearer
+        of_others = event.overage_units + sum(units for _, units in event.from_allocations)
+        charge.refunded = charge.amount + of_others
 
 
 def _correct(state: State, _position: int, _: str, event: ChargeCorrected) -> None:
@@ -179,6 +182,7 @@ def _correct(state: State, _position: int, _: str, event: ChargeCorrected) -> No
     charge.corrected = True
     charge.refunded += event.units
     charge.forgiven += overage.length(event.forgiven)
+    charge.made_good += overage.length(event.invoiced)
     charge.overage += _length(event.overage)
 
 

@@ -146,7 +146,7 @@ def _allocated(event: ChargeSettled | ChargeCaptured) -> Iterable[str]:
 
 def _returned(event: ChargeRefunded | ChargeCredited) -> Iterable[str]:
     grants = [grant_id for grant_id, _ in event.returned]
-    return [event.originator_id, *grants, *(new_id for _, _, new_id in event.compensated)]
+    return [event.originator_id, *grants, *event.compensations]
 
 
 def _issued(event: GrantIssued) -> Iterable[str]:
@@ -169,7 +169,7 @@ def _of_plan(event: FeeEvent) -> Iterable[str]:
 def _corrected(event: ChargeCorrected) -> Iterable[str]:
     back, taken = event.returned, event.allocations
     grants = [each for each, _ in (*back, *taken)]
-    return [event.originator_id, *grants, *(new_id for _, _, new_id in event.compensated)]
+    return [event.originator_id, *grants, *event.compensations]
 
 
 def _credited(event: InvoiceCredited) -> Iterable[str]:

@@ -374,8 +374,9 @@ def _grant_differences(connection: Connection, figures: dict[str, Figures]) -> I
 def _charge_differences(connection: Connection) -> Iterator[Difference]:
     """Compare each account with the sums of its charges.
 
-    What grants paid is what charges took beyond overage, less what refunds gave back to
-    grants; what repaid overage is burned too, and on no charge.
+    What grants paid is what charges took beyond overage, less what went back to grants (what
+    made invoiced overage good is a new one); what repaid overage is burned too, and on no
+    charge.
     """
     rows = connection.execute(
         SCRATCH.query(
@@ -385,7 +386,7 @@ def _charge_differences(connection: Connection) -> Iterator[Difference]:
                    coalesce(c.burned, 0), coalesce(c.incurred, 0), coalesce(c.forgiven, 0)
             FROM {accounts} a FULL JOIN (
                 SELECT tenant, wallet_id, asset,
-                       sum(amount - overage - (refunded - forgiven)) AS burned,
+                       sum(amount - overage - (refunded - forgiven - made_good)) AS burned,
                        sum(overage) AS incurred, sum(forgiven) AS forgiven
                 FROM {charges} WHERE status NOT IN ('OBSERVED', 'AUTHORIZED', 'RELEASED')
                 GROUP BY tenant, wallet_id, asset

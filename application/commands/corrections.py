@@ -4,12 +4,12 @@ taking what it took too little. The charge's amount stays the fact; its net is w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from application.commands.made_good import make_good
 from application.commands.paid_for import Paid, told
-from application.commands.refunds import invoiced_overage
 from application.commands.returns import compensate_grant, returns_of
 from application.work import Work
 from domain.rating.rate import RatedLine
@@ -30,11 +30,14 @@ Corrected = type[ChargeWithdrawn] | type[ChargeRerated]
 class Correction:
     """What a charge comes to anew. falls: by how much less each price has of it, which goes
     back; below zero: is taken. totals: as they are then; lines: how it comes about then.
+    of_others: of an observed charge, by how much more its prices fall than it was observed at:
+    that was paid by others, and goes back to them.
     """
 
     falls: Mapping[TotalKey, int]
     totals: tuple[RunningTotal, ...]
     lines: tuple[RatedLine, ...]
+    of_others: Mapping[TotalKey, int] = field(default_factory=dict)
 
     @property
     def back_units(self) -> int:
@@ -67,18 +70,20 @@ def correct(
     reason: str,
     paid: Paid,
 ) -> None:
-    """State a correction, of a charge and its wallet.
-
-    Raises InvalidState: overage that would go back is on an invoice.
-    """
+    """State a correction, of a charge and its wallet."""
     at = wallet.time(work.now)
     telling = _Telling(wallet, charge, correction, event_class, reason, at)
+    account = wallet.accounts[charge.asset]
     if charge.observed:
+        if correction.of_others and (account.burned_units or account.incurred_units):
+            sharing = _sharing(wallet, charge, correction.totals, correction.of_others, paid)
+            _give_back(work, telling, sharing)
+            return
         moved = TotalsMoved(correction.totals)
         wallet.reverse(charge.asset, charge.id, 0, (), (), at, rated=moved)
         telling.state()
         return
-    sharing = _sharing(wallet, charge, correction, paid)
+    sharing = _sharing(wallet, charge, correction.totals, correction.falls, paid)
     if correction.back_units >= 0:
         _give_back(work, telling, sharing)
     else:
@@ -107,10 +112,14 @@ class _Telling:
         incurred: Range | None = None,
         paid: tuple[PaidFor, ...] = (),
         units: int | None = None,
+        invoiced: tuple[Range, ...] = (),
+        made_good: str | None = None,
     ) -> None:
         """Record the event. units: what goes back, if other than the correction says."""
         charge = self.charge
         back_units = self.correction.back_units if units is None else units
+        repaid_units = sum(part for _, part in returned)
+        repaid_units -= sum(part for _, part in from_allocations)
         charge.record(
             self.event_class(
                 charge.id,
@@ -121,7 +130,7 @@ class _Telling:
                 charge.reported,
                 charge.asset,
                 back_units,
-                max(back_units, 0) - sum(part for _, part in from_allocations),
+                overage.length((*forgiven, *invoiced)) + repaid_units,
                 forgiven,
                 from_allocations,
                 returned,
@@ -131,6 +140,8 @@ class _Telling:
                 paid,
                 self.correction.lines,
                 {"reason": self.reason},
+                invoiced,
+                made_good,
             )
         )
 
@@ -152,16 +163,21 @@ class _Sharing:
         return (*self.told, *(each for each in paid if each.key in self.known))
 
 
-def _sharing(wallet: Wallet, charge: UsageCharge, correction: Correction, paid: Paid) -> _Sharing:
+def _sharing(
+    wallet: Wallet,
+    charge: UsageCharge,
+    totals: Iterable[RunningTotal],
+    falls: Mapping[TotalKey, int],
+    paid: Paid,
+) -> _Sharing:
     """Say who the payers are. While a charge gives back only what it took itself, it need not
     be known who else has paid.
     """
     own = paid.of_charge(charge)
-    falls = correction.falls
     several = any(units > 0 for units in falls.values()) and any(
         units < 0 for units in falls.values()
     )
-    ends = {total.key: total.ends_at for total in correction.totals}
+    ends = {total.key: total.ends_at for total in totals}
     payers: dict[TotalKey, Payers] = {}
     known: set[TotalKey] = set()
     news: list[PaidFor] = []
@@ -188,10 +204,9 @@ def _give_back(work: Work, telling: _Telling, sharing: _Sharing) -> None:
     wallet, charge, at = telling.wallet, telling.charge, telling.at
     asset = work.asset(charge.asset)
     shared = share_out(sharing.shares, sharing.payers, wallet.accounts[asset.key].unbilled())
-    if shared.invoiced:
-        raise invoiced_overage(charge)
     returned = merged(shared.returned)
-    units = overage.length(shared.forgiven) + sum(part for _, part in returned)
+    units = overage.length((*shared.forgiven, *shared.invoiced))
+    units += sum(part for _, part in returned)
     returns = returns_of(work, wallet, asset.key, charge.id, returned, True, at)
 
     # Nothing may fail from here on.
@@ -213,13 +228,17 @@ def _give_back(work: Work, telling: _Telling, sharing: _Sharing) -> None:
         compensate_grant(work, wallet, asset, charge.id, grant, part, key, at)
         for grant, part in returns.compensating
     )
+    occurred_at = charge.reported.occurred_at
+    made_good = make_good(work, wallet, asset, charge.id, occurred_at, shared.invoiced, key, at)
     telling.state(
-        units=units,
+        units=None if charge.observed else units,
         forgiven=shared.forgiven,
         from_allocations=tuple(part for part in returned if part[0] not in sharing.repaid),
         returned=returned,
         compensated=compensated,
         paid=shared.paid,
+        invoiced=shared.invoiced,
+        made_good=made_good,
     )
 
 

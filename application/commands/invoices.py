@@ -250,7 +250,7 @@ def issue_credit_note(work: Work, command: IssueCreditNote) -> CreditNoteAnswer:
     # Nothing may fail from here on.
     at = _time(work, wallet, invoice)
     kept_before = max(-invoice.due_minor, 0)
-    settled = invoice.credit(note_id, parts, at)
+    settled, given_back = invoice.credit(note_id, parts, at)
     number = _take_number(work, "CRN", note_id, at)
     noted = CreditNoteIssued(
         note_id,
@@ -277,6 +277,8 @@ def issue_credit_note(work: Work, command: IssueCreditNote) -> CreditNoteAnswer:
             CreditKept(account.id, account.version + 1, at, invoice.id, issued.currency, kept)
         )
     _no_longer_owed(wallet, invoice, settled, at)
+    for each in given_back:
+        wallet.credit_overage(each.asset, invoice.id, each.ranges, at)
     return CreditNoteAnswer(note)
 
 

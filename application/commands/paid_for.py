@@ -72,9 +72,14 @@ class Paid:
     def known(self, key: TotalKey, ends_at: datetime) -> Payers | None:
         """Return the payers of a price's cycle; None if each charge still has what it took."""
         work, totals = self._work, self._wallet.totals
-        if totals.dropped(key, ends_at):
-            return work.batch.older(work.tenant_id, self._wallet.id, key).payers.get(key)
-        return totals.payers.get(key)
+        if not totals.dropped(key, ends_at):
+            return totals.payers.get(key)
+        older = work.batch.older(work.tenant_id, self._wallet.id, key)
+        total, payers = older.get(key), older.payers.get(key)
+        if total is not None and payers is not None:
+            payers = payers.copy()
+            payers.credit(self._credited(total.asset))
+        return payers
 
     def of_cycle(self, key: TotalKey, ends_at: datetime) -> Payers:
         """Return them in any case. The charges of a cycle are read once: from then on the
@@ -90,7 +95,9 @@ class Paid:
         asset = total.asset if total is not None else _asset(charges, key)
         if asset is None:
             return Payers()
-        return payers_of(charges, key, asset, self.repaid())
+        payers = payers_of(charges, key, asset, self.repaid())
+        payers.credit(self._credited(asset))
+        return payers
 
     def of_charge(self, charge: UsageCharge) -> ChargePaid:
         """Return what a charge took and can still give back."""
@@ -98,6 +105,8 @@ class Paid:
         owed = self._owed(charge.asset)
         if any(not overage.covers(owed, payers.overage) for payers in own.values()):
             own = own_payers(charge, self.repaid())
+        for each in own.values():
+            each.credit(self._credited(charge.asset))
         ends = {key_of(line): line.ends_at for line in (*charge.lines, *charge.current_lines)}
         known: set[TotalKey] = set()
         for key in own:
@@ -111,15 +120,30 @@ class Paid:
         paid = {grant_id for payers in own.values() for grant_id, _ in payers.grants}
         return ChargePaid(own, known, paid - took)
 
+    def credited_of(self, charge: UsageCharge) -> dict[TotalKey, int]:
+        """Return what credit notes gave back of each of a charge's prices."""
+        credited = self._credited(charge.asset)
+        if not credited or (charge.overage is None and not charge.given):
+            return {}
+        own = own_payers(charge, self.repaid())
+        units = {
+            key: overage.length(overage.within(credited, each.overage)) for key, each in own.items()
+        }
+        return {key: each for key, each in units.items() if each}
+
     def repaid(self) -> Sequence[OverageSettled]:
         """Return how grants repaid the wallet's overage; read once."""
         if self._repaid is None:
             self._repaid = self._work.repayments(self._wallet)
         return self._repaid
 
-    def _owed(self, asset: str) -> Sequence[tuple[int, int]]:
+    def _owed(self, asset: str) -> Sequence[Range]:
         account = self._wallet.accounts.get(asset)
         return account.owed if account is not None else ()
+
+    def _credited(self, asset: str) -> Sequence[Range]:
+        account = self._wallet.accounts.get(asset)
+        return account.credited if account is not None else ()
 
 
 def told(key: TotalKey, payers: Payers) -> PaidFor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from application.commands.made_good import make_good
 from application.commands.paid_for import Paid, told
 from application.commands.returns import Returns, compensate_grant, returns_of
 from application.work import Work
@@ -27,7 +28,6 @@ from domain.wallet.totals import RatedMove
 from domain.wallet.usage_credit import credit_usage
 from domain.wallet.wallet import Wallet
 
-CREDIT = "creditUsage"
 NOTHING_SAID: Mapping[str, Any] = {}
 
 
@@ -55,8 +55,7 @@ class WalletStanding:
         if wallet.mode == "SHADOW":
             return total.amount_units
         payers = Paid(self._work, wallet).of_cycle(total.key, total.ends_at)
-        owed = wallet.accounts[total.asset].unbilled() if payers.overage else ()
-        return min(total.amount_units, payers.returnable_units(owed))
+        return min(total.amount_units, payers.units)
 
 
 def usage_of(meter: str, quantity: str | None, properties: Any, occurred_at: datetime) -> Usage:
@@ -183,6 +182,7 @@ def credited(
     returns = Returns()
     compensated_units = 0
     if dry:
+        compensated_units = overage.length(shared.invoiced)
         for grant_id, units in returned:
             grant = account.grants.get(grant_id)
             if grant is not None and grant.status == "ACTIVE":
@@ -212,6 +212,18 @@ def credited(
         compensate_grant(work, wallet, asset, charge_id, grant, units, charge_id, at)
         for grant, units in returns.compensating
     )
+    made_good = None
+    if not dry:
+        made_good = make_good(
+            work,
+            wallet,
+            asset,
+            charge_id,
+            reported.occurred_at,
+            shared.invoiced,
+            charge_id,
+            at,
+        )
     return ChargeCredited(
         charge_id,
         version,
@@ -221,7 +233,7 @@ def credited(
         reported,
         asset.key,
         -rated.amount_units,
-        overage.length(shared.forgiven),
+        overage.length(shared.forgiven) + overage.length(shared.invoiced),
         shared.forgiven,
         returned,
         compensated,
@@ -230,4 +242,6 @@ def credited(
         private,
         counted,
         rated.lines,
+        shared.invoiced,
+        made_good,
     )

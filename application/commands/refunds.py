@@ -155,13 +155,13 @@ def _backwards(wallet: Wallet, charge: UsageCharge, units: int, own: ChargePaid)
     invoiced = overage.without(paid.overage, unbilled)
     back = paid.give_up(units, unbilled)
     if invoiced and any(grant_id not in own.repaid for grant_id, _ in back.parts):
-        raise invoiced_overage(charge)
+        raise _invoiced_overage(charge)
     if back.invoiced:
-        raise invoiced_overage(charge)
+        raise _invoiced_overage(charge)
     return back
 
 
-def invoiced_overage(charge: UsageCharge) -> InvalidState:
+def _invoiced_overage(charge: UsageCharge) -> InvalidState:
     return InvalidState(
         state="INVOICED",
         reason=f"overage of charge {charge.id} is on an invoice: issue a credit note on it, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from domain.rating.pricing import PricingTerms, terms_at
 from domain.rating.rate import RatedLine, Sight
 from domain.rating.replay import Replay
 from domain.rating.running_total import RunningTotal, TotalKey
-from domain.refusals import InvalidInput, InvalidState
+from domain.refusals import InvalidInput
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeRerated
@@ -29,19 +29,25 @@ from domain.wallet.wallet import Wallet
 
 @dataclass(frozen=True, slots=True)
 class _Anew:
-    """A charge, and how it comes about when its cycles are rated from their start."""
+    """A charge, and how it comes about when its cycles are rated from their start. credited:
+    what credit notes gave back of each of its prices, which stays out as refunds do.
+    """
 
     charge: UsageCharge
     lines: tuple[RatedLine, ...]
     asked: bool
+    credited: Mapping[TotalKey, int]
     sights: tuple[Sight, ...] = ()
 
     @property
     def net_units(self) -> int:
-        """Return what it comes to: refunded parts stay out, a withdrawn charge is nothing."""
+        """Return what it comes to: refunded parts stay out, a withdrawn charge is nothing. What
+        a credit note gave back was paid for all the same.
+        """
+        credited_units = sum(self.credited.values())
         if self.charge.status == "WITHDRAWN":
-            return 0
-        return recorded(self.charge).rest(sum(line.amount_units for line in self.lines))
+            return credited_units
+        return credited_units + self._rest(sum(line.amount_units for line in self.lines))
 
     @property
     def back_units(self) -> int:
@@ -58,19 +64,23 @@ class _Anew:
         for line in self.charge.current_lines:
             key = key_of(line) or NO_PRICE
             falls[key] = falls.get(key, 0) + line.amount_units
-        for key, units in refunded_of(self.charge).items():
-            falls[key] = falls.get(key, 0) - units
+        for given_back in (refunded_of(self.charge), self.credited):
+            for key, units in given_back.items():
+                falls[key] = falls.get(key, 0) - units
         for line in self.lines:
             key = key_of(line) or NO_PRICE
-            falls[key] = falls.get(key, 0) - recorded(self.charge).rest(line.amount_units)
+            falls[key] = falls.get(key, 0) - self._rest(line.amount_units)
         return bounded(falls, self.back_units)
+
+    def _rest(self, units: int) -> int:
+        return recorded(self.charge, self.credited).rest(units)
 
 
 def rerate_wallet(work: Work, command: RerateWallet) -> RerateAnswer:
     """Rate the charges of one wallet by a product's version; `dry`: only say what changes.
 
     Raises, first match wins: NotFound, InvalidInput (what the version needs and a charge
-    lacks, another asset, overage that is on an invoice).
+    lacks, another asset).
     """
     lists = work.batch.price_lists(work.tenant_id)
     lists.catalog.product_version(command.product, command.version)
@@ -85,7 +95,10 @@ def rerate_wallet(work: Work, command: RerateWallet) -> RerateAnswer:
         charges = charges_since(work, wallet, min(starts))
     touched = [each for each in charges if each.id in asked or _in(each, command.product, starts)]
     replay = Replay()
-    anew = [_rated(each, asked.get(each.id), asking, replay) for each in touched]
+    paid = Paid(work, wallet)
+    anew = [
+        _rated(each, asked.get(each.id), asking, replay, paid.credited_of(each)) for each in touched
+    ]
     changing = [each for each in anew if each.changes]
     counted = [each for each in anew if each.asked or each.changes]
     asset = touched[0].asset
@@ -99,7 +112,7 @@ def rerate_wallet(work: Work, command: RerateWallet) -> RerateAnswer:
         scale=work.asset(asset).scale,
     )
     if changing and not command.dry:
-        _apply(work, wallet, command, changing, touched, replay)
+        _apply(work, wallet, command, changing, touched, replay, paid)
         _note_sights(work, wallet, anew)
     return answer
 
@@ -167,71 +180,87 @@ def _apply(
     changing: Sequence[_Anew],
     touched: Sequence[UsageCharge],
     replay: Replay,
+    paid: Paid,
 ) -> None:
     """State what changes: what goes back first, so that it can pay for what is taken. What
     others must have paid before waits for them.
     """
-    paid = Paid(work, wallet)
     totals = _totals(wallet, touched, replay)
 
-    def state(each: _Anew, falls: dict[TotalKey, int]) -> None:
-        correction = Correction(falls, totals, each.lines)
-        try:
-            correct(work, wallet, each.charge, correction, ChargeRerated, command.reason, paid)
-        except InvalidState as refusal:
-            raise InvalidInput(field="occurredFrom", reason=refusal.reason) from None
+    def state(each: _Due) -> None:
+        correction = Correction(each.falls, totals, each.anew.lines)
+        charge = each.anew.charge
+        correct(work, wallet, charge, correction, ChargeRerated, command.reason, paid)
 
-    def paid_for(each: _Anew) -> bool:
-        return _is_paid(each, paid, totals)
-
-    takes = [each for each in changing if all(units <= 0 for units in each.falls.values())]
-    rest = [each for each in changing if each not in takes]
-    waiting: list[_Anew] = []
-    for each in rest:
-        if paid_for(each):
-            state(each, each.falls)
-        else:
+    # As they are before any is stated, which changes what a charge has.
+    due = [_Due(each, each.falls) for each in changing]
+    takes = [each for each in due if not each.gives]
+    waiting: list[_Due] = []
+    for each in due:
+        if each.gives and each.is_paid(paid, totals):
+            state(each)
+        elif each.gives:
             waiting.append(each)
     for each in takes:
-        state(each, each.falls)
-    last: list[tuple[_Anew, dict[TotalKey, int]]] = []
+        state(each)
+    last: list[_Due] = []
     for each in waiting:
-        if paid_for(each):
-            state(each, each.falls)
+        if each.is_paid(paid, totals):
+            state(each)
             continue
-        rises = {key: units for key, units in each.falls.items() if units < 0}
-        if rises:  # two that wait for each other: both are taken first
-            state(each, rises)
-        last.append((each, {key: units for key, units in each.falls.items() if units > 0}))
-    for each, falls in last:
-        state(each, falls)
+        if each.takes:  # two that wait for each other: both are taken first
+            state(_Due(each.anew, each.takes))
+        last.append(_Due(each.anew, each.gives))
+    for each in last:
+        state(each)
 
 
-def _is_paid(anew: _Anew, paid: Paid, totals: Sequence[RunningTotal]) -> bool:
-    """Whether what a correction gives back of each price has been paid for it."""
-    if anew.charge.observed:
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What is to be stated of a charge. falls: by how much less each price has of it."""
+
+    anew: _Anew
+    falls: dict[TotalKey, int]
+
+    @property
+    def gives(self) -> dict[TotalKey, int]:
+        return {key: units for key, units in self.falls.items() if units > 0}
+
+    @property
+    def takes(self) -> dict[TotalKey, int]:
+        return {key: units for key, units in self.falls.items() if units < 0}
+
+    def is_paid(self, paid: Paid, totals: Sequence[RunningTotal]) -> bool:
+        """Whether what goes back of each price has been paid for it."""
+        charge = self.anew.charge
+        if charge.observed:
+            return True
+        own = paid.of_charge(charge).by_key
+        ends = {total.key: total.ends_at for total in totals}
+        for key, units in self.gives.items():
+            known = paid.known(key, ends[key]) if key in ends else None
+            payers = known if known is not None else own.get(key)
+            if units > (payers.units if payers is not None else 0):
+                return False
         return True
-    own = paid.of_charge(anew.charge).by_key
-    ends = {total.key: total.ends_at for total in totals}
-    for key, units in anew.falls.items():
-        known = paid.known(key, ends[key]) if key in ends else None
-        payers = known if known is not None else own.get(key)
-        if units > (payers.units if payers is not None else 0):
-            return False
-    return True
 
 
 def _rated(
-    charge: UsageCharge, asked: PricingTerms | None, asking: _Asking, replay: Replay
+    charge: UsageCharge,
+    asked: PricingTerms | None,
+    asking: _Asking,
+    replay: Replay,
+    credited: Mapping[TotalKey, int],
 ) -> _Anew:
     """Rate one charge from where the replay has come to, and bring that forward. asked: by
     what, if it was asked for.
     """
     if charge.status == "WITHDRAWN":
-        return _Anew(charge, (), asked is not None)
+        return _Anew(charge, (), asked is not None, credited)
     own = asked or asking.own(charge)
     try:
-        rated = replay.rate(usage_of_charge(charge), [own], asking.lists, recorded(charge))
+        stands = recorded(charge, credited)
+        rated = replay.rate(usage_of_charge(charge), [own], asking.lists, stands)
     except InvalidInput as refusal:
         raise InvalidInput(
             field=refusal.field, reason=f"charge {charge.id}: {refusal.reason}"
@@ -247,7 +276,7 @@ def _rated(
     lines = rated.lines if rated is not None else _without_price(charge, own.product)
     mine = [line for line in lines if line.product is not None or line.meter not in elsewhere]
     sights = rated.sights if rated is not None else ()
-    return _Anew(charge, (*mine, *others), asked is not None, sights)
+    return _Anew(charge, (*mine, *others), asked is not None, credited, sights)
 
 
 def _without_price(charge: UsageCharge, product: str) -> tuple[RatedLine, ...]:

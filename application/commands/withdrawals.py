@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
@@ -36,8 +36,7 @@ WITHDRAWABLE = ("SETTLED", "OBSERVED", "PARTIALLY_REFUNDED", "REFUNDED")
 def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
     """Take a charge out of its cycle, and give back what the rest then costs less.
 
-    Raises, first match wins: NotFound, InvalidState (never settled, a fee, or its overage is
-    on an invoice).
+    Raises, first match wins: NotFound, InvalidState (never settled, or a fee).
     """
     charge = work.required(UsageCharge, command.charge_id, "charge")
     wallet = work.wallet_by_id(charge.wallet_id)
@@ -55,10 +54,12 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
             reason=f"charge {charge.id} is a fee of a subscription: refund it, or change the"
             " subscription",
         )
-    cycle = _Cycle(work, wallet, charge)
+    paid = Paid(work, wallet)
+    cycle = _Cycle(work, wallet, charge, paid)
     falls: dict[TotalKey, int] = {}
     totals: list[RunningTotal] = []
     rest: list[RatedLine] = []
+    of_others: dict[TotalKey, int] = {}
     for line in charge.current_lines:
         key = key_of(line)
         if key is None:
@@ -70,17 +71,23 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
         rest_units = line.amount_units - falls[key]
         if rest_units:
             rest.append(replace(line, quantity="0", amount_units=rest_units, before=line.after))
+        if charge.observed and rest_units < 0:
+            of_others[key] = -rest_units
+    credited = paid.credited_of(charge)
+    left_units = charge.net_units - sum(credited.values())
     back_units = sum(falls.values())
     if not charge.lines:
-        back_units = charge.net_units
+        back_units = left_units
         falls = {NO_PRICE: back_units}
     elif back_units > 0:
-        back_units = max(back_units - charge.refunded_units, 0)
-        for key, units in refunded_of(charge).items():
-            falls[key] = falls.get(key, 0) - units
+        given_units = sum(line.amount_units for line in charge.current_lines) - left_units
+        back_units = max(back_units - given_units, 0)
+        for given_back in (refunded_of(charge), credited):
+            for key, units in given_back.items():
+                falls[key] = falls.get(key, 0) - units
     falls = bounded(falls, back_units) if falls else {}
-    correction = Correction(falls, tuple(totals), tuple(rest))
-    correct(work, wallet, charge, correction, ChargeWithdrawn, command.reason, Paid(work, wallet))
+    correction = Correction(falls, tuple(totals), tuple(rest), of_others)
+    correct(work, wallet, charge, correction, ChargeWithdrawn, command.reason, paid)
     cycle.forget_values()
     return ChargeAnswer(charge)
 
@@ -88,8 +95,9 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
 class _Cycle:
     """The cycles that a charge moved, without it."""
 
-    def __init__(self, work: Work, wallet: Wallet, charge: UsageCharge) -> None:
+    def __init__(self, work: Work, wallet: Wallet, charge: UsageCharge, paid: Paid) -> None:
         self._work = work
+        self._paid = paid
         self._wallet = wallet
         self._charge = charge
         self._charges: list[UsageCharge] | None = None
@@ -174,7 +182,8 @@ class _Cycle:
         for other in self._others(key):
             line = next(each for each in other.current_lines if key_of(each) == key)
             terms = [own_terms(line, self._terms)]
-            replay.rate(usage_of_charge(other), terms, self._lists, recorded(other))
+            stands = recorded(other, self._paid.credited_of(other))
+            replay.rate(usage_of_charge(other), terms, self._lists, stands)
         rest = replay.totals.get(key)
         if rest is None:
             return replace(
@@ -254,9 +263,12 @@ def _fall(line: RatedLine, listed: ListedPrice, before: RunningTotal, after: Run
     return cost.cost(before.quantity) - cost.cost(after.quantity) + alone
 
 
-def recorded(charge: UsageCharge) -> Recorded:
-    """Return how a charge stands where its cycle is rated anew."""
-    return Recorded(charge.observed, charge.amount_units, charge.refunded_units)
+def recorded(charge: UsageCharge, credited: Mapping[TotalKey, int]) -> Recorded:
+    """Return how a charge stands where its cycle is rated anew. credited: what credit notes
+    gave back of it.
+    """
+    given_back_units = charge.refunded_units + sum(credited.values())
+    return Recorded(charge.observed, charge.amount_units, given_back_units)
 
 
 def usage_of_charge(charge: UsageCharge) -> Usage:

@@ -58,12 +58,13 @@ class CostBasis:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a grant comes from. kind: ISSUED by the command; ADJUSTMENT, for `reason`;
-    REFUND of `units` of `charge_id` that `grant_id` had paid; INCLUDED with `product_key` in
+    REFUND of `units` of `charge_id` that `grant_id` had paid; OVERAGE, `units` of it that
+    `charge_id` gives back and an invoice has billed; INCLUDED with `product_key` in
     the subscription's `cycle`; ROLLOVER of `units` that were left of `grant_id`; TOP_UP,
     whose request is `reason`.
     """
 
-    kind: Literal["ISSUED", "ADJUSTMENT", "REFUND", "INCLUDED", "ROLLOVER", "TOP_UP"]
+    kind: Literal["ISSUED", "ADJUSTMENT", "REFUND", "OVERAGE", "INCLUDED", "ROLLOVER", "TOP_UP"]
     reason: str | None = None
     charge_id: str | None = None
     grant_id: str | None = None

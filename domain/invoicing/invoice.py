@@ -20,6 +20,7 @@ from domain.invoicing.tax import net_within
 from domain.money.currencies import EXPONENTS
 from domain.money.decimals import decimal_of
 from domain.refusals import InvalidInput, InvalidState
+from domain.wallet import overage
 from domain.wallet.events import Range
 
 
@@ -181,9 +182,11 @@ class Invoice(Aggregate):
 
     def credit(
         self, credit_note_id: str, parts: tuple[CreditedPart, ...], at: datetime
-    ) -> tuple[BilledOverage, ...]:
-        """Take a credit note that was checked; answer the overage that is no longer owed."""
-        before = self.settled_minor
+    ) -> tuple[tuple[BilledOverage, ...], tuple[BilledOverage, ...]]:
+        """Take a credit note that was checked; answer the overage that is no longer owed, and
+        that which it gives back.
+        """
+        before, credited_before = self.settled_minor, self._credited_units()
         self.record(
             InvoiceCredited(
                 self.id,
@@ -197,7 +200,30 @@ class Invoice(Aggregate):
                 sum(each.tax_minor for each in parts),
             )
         )
-        return self._settled_overage(before)
+        return self._settled_overage(before), self._credited_overage(credited_before)
+
+    def _credited_units(self) -> dict[str, int]:
+        """Return the units of overage that credit notes gave back, by asset: of each line the
+        part of its units that was credited of its amount, rounded down.
+        """
+        credited: dict[str, int] = {}
+        for number, minor in self.credited_lines.items():
+            line = self.issued.lines[number - 1]
+            if line.asset is not None and not line.fees and line.amount_minor > 0:
+                units = line.units * minor // line.amount_minor
+                credited[line.asset] = credited.get(line.asset, 0) + units
+        return credited
+
+    def _credited_overage(self, before: dict[str, int]) -> tuple[BilledOverage, ...]:
+        """Return what was given back since, the newest first: payments pay for the oldest."""
+        now = self._credited_units()
+        found: list[BilledOverage] = []
+        for each in self.issued.overage:
+            was, all_of_it = before.get(each.asset, 0), now.get(each.asset, 0)
+            rest = overage.without(each.ranges, overage.newest(each.ranges, was))
+            if ranges := overage.newest(rest, all_of_it - was):
+                found.append(BilledOverage(each.asset, ranges))
+        return tuple(found)
 
     def move_credit(self, to_invoice_id: str, minor: int, at: datetime) -> None:
         self.record(InvoiceCreditMoved(self.id, self.version + 1, at, to_invoice_id, minor))

@@ -30,6 +30,11 @@ def exact_money(units: int) -> int:
     return units * place
 
 
+def units_of_exact(exact: int) -> int:
+    """Return an exact amount of a currency in its smallest units, half-even."""
+    return divide_half_even(exact, 10 ** (EXACT_SCALE - CURRENCY_SCALE))
+
+
 def minor_of(exact: int, currency: str) -> int:
     """Return an exact amount in the currency's minor units, half-even."""
     return divide_half_even(exact, place_of(currency))

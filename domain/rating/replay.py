@@ -29,7 +29,8 @@ class Recorded:
         """Return what of a line, or of all of them, is not refunded: the same share."""
         if units <= 0 or self.amount_units <= 0 or not self.refunded_units:
             return units
-        return units - part_of(units, 0, self.refunded_units, self.amount_units)
+        refunded_units = min(self.refunded_units, self.amount_units)
+        return units - part_of(units, 0, refunded_units, self.amount_units)
 
 
 @dataclass(slots=True)

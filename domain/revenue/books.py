@@ -238,6 +238,9 @@ def movements_of(entries: Iterable[JournalEntry]) -> dict[tuple[str, str, str], 
 
 def _move(moved: Movements, entry: JournalEntry) -> None:
     movement = BY_KEY[entry.fact].movement
+    if entry.fact == "overage_credit":  # with it the obligation begins
+        moved.paid += max(entry.amounts)
+        return
     if movement in ("RECOGNITION", "REVERSAL"):
         before = moved.recognized
         _release(moved, entry)

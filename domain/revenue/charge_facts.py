@@ -8,7 +8,7 @@ from domain.money.exact import exact_money
 from domain.revenue import plan_facts
 from domain.revenue.books import Books, Place, policy_for
 from domain.revenue.grant_facts import make_unconditional, undo_unused, undo_used
-from domain.revenue.journal import Line
+from domain.revenue.journal import Line, merged
 from domain.revenue.months import month_of
 from domain.revenue.obligation import Obligation, recognise, withdraw
 from domain.revenue.tenant_books import TenantBooks
@@ -185,6 +185,8 @@ def refund(books: Books, place: Place, event: GivesBack) -> None:
                 obligation=o, charge_id=event.originator_id, meter=event.meter,
             )  # fmt: skip
     _compensate_all(books, place, event)
+    if not isinstance(event, ChargeRefunded) and event.made_good is not None:
+        _make_good(books, place, event, event.made_good, day, service)
     for currency, of_cycle, exact in wallet.take(
         event.asset, event.forgiven, tenant.scale(event.asset)
     ):
@@ -240,4 +242,25 @@ def _compensate(
         place, event, "compensation", day, o.currency,
         [("contract_liability", carrying), ("contract_liability", -carrying)] if carrying else [],
         obligation=new, from_grant_id=o.grant_id, charge_id=event.originator_id,
+    )  # fmt: skip
+
+
+def _make_good(
+    books: Books,
+    place: Place,
+    event: ChargeCredited | ChargeCorrected,
+    grant_id: str,
+    day: date,
+    service: str,
+) -> None:
+    """Owe the credits by which invoiced overage goes back; the invoice and its claim stay."""
+    o = books.obligations.get(grant_id)
+    if o is None:
+        return
+    o.booked = True
+    books.retell(o)
+    lines: list[Line] = [("revenue_usage", o.whole), ("contract_liability", -o.whole)]
+    books.post(
+        place, event, "overage_credit", day, o.currency, merged(lines), service=service,
+        obligation=o, charge_id=event.originator_id, meter=event.meter,
     )  # fmt: skip

@@ -123,6 +123,11 @@ FACTS: tuple[Fact, ...] = (
         "TRANSFER", "ASC 606-10-25-13; IFRS 15.21",
     ),
     Fact(
+        "overage_credit", "Overage that is on an invoice is given back as credits",
+        ("revenue_usage",), ("contract_liability",),
+        "REVERSAL", "ASC 606-10-32-10, 45-2; IFRS 15.55, 106",
+    ),
+    Fact(
         "grant_refund", "Money is given back for credits",
         ("contract_liability", "tax_payable", "revenue_breakage", "revenue_concessions"),
         ("cash", "receivable", "revenue_breakage"),

@@ -74,6 +74,8 @@ def _begun(tenant: TenantBooks, event: GrantIssued, rate: ExchangeRate | None) -
         currency = event.asset
     elif event.origin.kind == "REFUND":
         currency = event.cost_basis.paid.currency if event.cost_basis is not None else currency
+    elif event.origin.kind == "OVERAGE" and event.cost_basis is not None:
+        currency, consideration = event.cost_basis.paid.currency, event.cost_basis.paid.units
     elif rate is not None:
         currency = rate.currency
         price = units_of(rate.unit_price, _PRICE_SCALE)

@@ -110,9 +110,10 @@ class ChargeObserved(ChargeEvent):
 class ChargeCredited(ChargeEvent):
     """A charge below zero: its cycle costs less than was taken, and `units` go back.
 
-    overage_units are no longer owed, `forgiven`; from_allocations: (grant id, units) of who
-    paid, the newest first, of which `compensated` (grant id, units, COMPENSATION grant id)
-    were of dead grants.
+    overage_units: of it `forgiven` is no longer owed, `invoiced` stays on its invoice and goes
+    back as `made_good`, a COMPENSATION grant. from_allocations: (grant id, units) of who paid,
+    the newest first, of which `compensated` (grant id, units, COMPENSATION grant id) were of
+    dead grants.
     """
 
     TOPIC: ClassVar[str] = "charge.credited"
@@ -130,6 +131,8 @@ class ChargeCredited(ChargeEvent):
     private: dict[str, Any]
     budgets: tuple[str, ...]
     lines: tuple[RatedLine, ...]
+    invoiced: tuple[Range, ...] = ()
+    made_good: str | None = None
 
     @property
     def amount_units(self) -> int:
@@ -142,6 +145,12 @@ class ChargeCredited(ChargeEvent):
     @property
     def meter(self) -> str:
         return self.reported.meter
+
+    @property
+    def compensations(self) -> list[str]:
+        """Return the COMPENSATION grants that it made."""
+        new = [new_id for _, _, new_id in self.compensated]
+        return new if self.made_good is None else [*new, self.made_good]
 
     @property
     def occurred_at(self) -> datetime:
@@ -282,6 +291,11 @@ class ChargeRefunded(ChargeEvent):
     paid: tuple[PaidFor, ...]
     private: dict[str, Any]
 
+    @property
+    def compensations(self) -> list[str]:
+        """Return the COMPENSATION grants that it made."""
+        return [new_id for _, _, new_id in self.compensated]
+
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.give_back(self)
 
@@ -291,9 +305,10 @@ class ChargeCorrected(ChargeEvent):
     """Base of what makes a settled charge come to something else. Its amount stays the fact.
 
     units: what goes back; below zero: what is taken. Going back as in a refund: of overage
-    `overage_units`, of which `forgiven` were still owed; from_allocations: of grants that
-    paid, also for other charges of the cycle. Taken: `allocations`, `overage`. paid: how what
-    was paid for each price changes. lines: how the charge comes about now.
+    `overage_units`, of which `forgiven` were still owed, and `invoiced` stay on their invoice
+    and go back as `made_good`, a COMPENSATION grant; from_allocations: of grants that paid,
+    also for other charges of the cycle. Taken: `allocations`, `overage`. paid: how what was
+    paid for each price changes. lines: how the charge comes about now.
     """
 
     customer_id: str
@@ -311,6 +326,14 @@ class ChargeCorrected(ChargeEvent):
     paid: tuple[PaidFor, ...]
     lines: tuple[RatedLine, ...]
     private: dict[str, Any]
+    invoiced: tuple[Range, ...] = ()
+    made_good: str | None = None
+
+    @property
+    def compensations(self) -> list[str]:
+        """Return the COMPENSATION grants that it made."""
+        new = [new_id for _, _, new_id in self.compensated]
+        return new if self.made_good is None else [*new, self.made_good]
 
     @property
     def meter(self) -> str:

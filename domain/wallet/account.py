@@ -41,6 +41,7 @@ class AccountState:
     limit_units: int | None
     grants: tuple[OpenGrant, ...]
     used_up: tuple[str, ...] = ()
+    credited: tuple[Range, ...] = ()
 
 
 class Account:
@@ -48,7 +49,8 @@ class Account:
 
     granted = remaining + burned + expired + revoked, at every moment. `due` is the
     wallet's, ordered by time; this account's grants stand in it. used_up, in_overage: what
-    was told of the sources of its grants and of what it owes. `usable` and `queues` have
+    was told of the sources of its grants and of what it owes. `credited`: of the overage that
+    ever was, what credit notes gave back. `usable` and `queues` have
     a scope while one of its grants can pay; `graced`: grants that expire before they lapse,
     by expiry; `active`: how many ACTIVE grants each source has. `copied`: of an account
     that shares the grants of another (`shared`), which of them it has copied to change them.
@@ -59,6 +61,7 @@ class Account:
         "asset",
         "burned_units",
         "copied",
+        "credited",
         "due",
         "expired_units",
         "graced",
@@ -90,6 +93,7 @@ class Account:
         self.incurred_units = self.owed_units = 0
         self.owed: list[Range] = []
         self.invoiced: list[Range] = []
+        self.credited: list[Range] = []
         self.limit_units: int | None = 0
         self.usable: dict[Scope, int] = {}
         self.queues: dict[Scope, list[tuple[BurnKey, OpenGrant]]] = {}
@@ -283,6 +287,9 @@ class Account:
 
     def pay_overage(self, ranges: tuple[Range, ...]) -> None:
         self._no_longer_owe(ranges)
+
+    def credit_overage(self, ranges: Iterable[Range]) -> None:
+        self.credited = overage.joined(overage.without(self.credited, ranges), ranges)
 
     # Inside
 
@@ -491,6 +498,7 @@ class Account:
             self.limit_units,
             tuple(self.grants.values()),
             tuple(sorted(self.used_up)),
+            tuple(self.credited),
         )
 
     @classmethod
@@ -508,6 +516,7 @@ class Account:
         account.in_overage = account.owed_units > 0
         account.used_up = set(state.used_up)
         account.invoiced = list(state.invoiced)
+        account.credited = list(state.credited)
         account.limit_units = state.limit_units
         for kept in state.grants:
             grant = OpenGrant(

@@ -409,6 +409,20 @@ class OveragePaid(WalletEvent):
 
 
 @dataclass(frozen=True)
+class OverageCredited(WalletEvent):
+    """A credit note took these ranges off their invoice, so that they do not go back again."""
+
+    TOPIC: ClassVar[str] = "wallet.overage_credited"
+    asset: str
+    invoice_id: str
+    ranges: tuple[Range, ...]
+
+    def apply(self, aggregate: Wallet) -> None:
+        aggregate.accounts[self.asset].credit_overage(self.ranges)
+        aggregate.totals.credit(self.asset, self.ranges)
+
+
+@dataclass(frozen=True)
 class LimitSet(WalletEvent):
     """How far overage may go in CONTROL; None: without limit."""
 

@@ -4,7 +4,8 @@ A tier of all units that is reached, a latest value that falls, a charge that is
 rated anew make a cycle cost less: what was taken too much goes back to those who paid it.
 First to whoever paid for the charge itself, then to the others, and among them in this
 order: overage that is owed and on no invoice is no longer owed; grants, the newest first;
-overage that was invoiced, which only a new grant can make good. Never more than was taken.
+overage that was invoiced, which only a new grant can make good, since an invoice stays as it
+is. Never more than was taken; nor what a credit note gave back.
 Units of the price's asset.
 
 A wallet knows the payers of a price's cycle in full or not at all. It need not while each
@@ -82,11 +83,6 @@ class Payers:
             by_grant[grant_id] = by_grant.get(grant_id, 0) + units
         return by_grant
 
-    def returnable_units(self, owed: Iterable[Range]) -> int:
-        """Return what could go back. owed: the account's overage that is on no invoice."""
-        of_overage = overage.length(overage.within(owed, self.overage)) if self.overage else 0
-        return of_overage + sum(units for _, units in self.grants)
-
     def give_up(self, units: int, owed: Sequence[Range]) -> GivenUp:
         """Take off the newest that come to `units`. owed: the account's overage that is on
         no invoice.
@@ -126,6 +122,11 @@ class Payers:
         if gone:
             self.overage = overage.without(self.overage, gone)
             self._add(grant_id, overage.length(gone))
+
+    def credit(self, ranges: Iterable[Range]) -> None:
+        """Overage that a credit note took off its invoice was paid by nobody."""
+        if self.overage:
+            self.overage = overage.without(self.overage, ranges)
 
     def _add(self, grant_id: str, units: int) -> None:
         if self.grants and self.grants[-1][0] == grant_id:

@@ -108,6 +108,12 @@ class Totals:
             if payers.overage and self.by_key[key].asset == asset:
                 payers.repay(grant_id, ranges)
 
+    def credit(self, asset: str, ranges: Iterable[Range]) -> None:
+        """Note overage of an account that a credit note gave back."""
+        for key, payers in self.payers.items():
+            if self.by_key[key].asset == asset:
+                payers.credit(ranges)
+
     # Snapshots
 
     def state(self) -> TotalsState:

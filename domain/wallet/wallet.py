@@ -51,6 +51,7 @@ from domain.wallet.events import (
     GrantRevoked,
     GrantTerms,
     HoldLapsed,
+    OverageCredited,
     OverageInvoiced,
     OveragePaid,
     OverageSettled,
@@ -331,6 +332,12 @@ class Wallet(WalletStanding):
                 OveragePaid(self.id, self.next_version(), at, asset, invoice_id, units, paid)
             )
             tell_overage(self, asset, at)
+
+    def credit_overage(
+        self, asset: str, invoice_id: str, ranges: tuple[Range, ...], at: datetime
+    ) -> None:
+        """Note what a credit note gave back, so that it does not go back again."""
+        self.record(OverageCredited(self.id, self.next_version(), at, asset, invoice_id, ranges))
 
     # Usage
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from application.commands.answers import RerateAnswer
@@ -751,6 +751,7 @@ def test_two_lines_below_zero_give_back_to_one_grant_that_was_used_up() -> None:
 
 
 @settings(max_examples=60)
+@example([(1, 1), (0, 0)], ["0", "1", "1", "0"])  # each waits for what the other takes
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=7),
     st.lists(st.integers(0, 20).map(str), min_size=4, max_size=4),

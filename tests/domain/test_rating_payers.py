@@ -22,7 +22,6 @@ from application.commands.requests import Money, RerateWallet, SetWalletMode, Wi
 from domain.catalog.price import Price, PriceModel, Tier
 from domain.refusals import InvalidInput, InvalidState
 from domain.usage.charge import UsageCharge
-from domain.usage.events import ChargeObserved
 from domain.wallet.events import WalletMode
 from tests.books import Books, reloaded
 from tests.catalogue import TierSaid, meter, publish, said_price, use
@@ -36,6 +35,7 @@ WALLETS = {
     "postpaid": ("HYBRID", ()),
 }
 METERS = ("in", "out")
+AGGREGATIONS = {"adds": ("SUM", "SUM"), "falls": ("LATEST", "SUM"), "both": ("LATEST", "LATEST")}
 
 unit_prices = st.sampled_from(["0", "0.05", "0.1", "1", "0.333333333"])
 widths = st.lists(st.sampled_from([5, 10, 40]), max_size=2, unique=True)
@@ -108,7 +108,7 @@ class Reference:
             for each in self.reported:
                 said = self.versions[each.version - 1][place]
                 value = Fraction(each.values[place])
-                latest = place == 0 and self.aggregation == "LATEST"
+                latest = AGGREGATIONS[self.aggregation][place] == "LATEST"
                 after = value if latest else quantity + value
                 line = reference_cost(said.read, after) - reference_cost(said.read, quantity)
                 taken += max(line, -taken)
@@ -126,8 +126,9 @@ class History:
         self.grants = 0
         for amount in bought:
             self.grant(amount)
-        meter(self.books, "in", aggregation, property="in", event_type="llm")
-        meter(self.books, "out", event_type="llm", property="out")
+        first_is, second_is = AGGREGATIONS[aggregation]
+        meter(self.books, "in", first_is, property="in", event_type="llm")
+        meter(self.books, "out", second_is, event_type="llm", property="out")
         self.reference = Reference(aggregation)
         self.charges: list[UsageCharge] = []
         self.publish(first)
@@ -184,6 +185,11 @@ class History:
     def do(self, command: tuple[Any, ...]) -> None:
         getattr(self, command[0])(*command[1:])
 
+    def check_all_is_back(self) -> None:
+        account = self.books.wallet().accounts.get("USD")
+        if account is not None:
+            assert (account.burned_units, account.owed_units) == (0, 0)
+
     def nets(self) -> int:
         folded = [UsageCharge.fold(self.books.log.stream(each.id)) for each in self.charges]
         return sum(charge.net_units for charge in folded if charge is not None)
@@ -223,7 +229,7 @@ def check_consistent(wallet: Any, books: Books) -> None:
 @settings(max_examples=60)
 @given(
     wallet=st.sampled_from(sorted(WALLETS)),
-    aggregation=st.sampled_from(["SUM", "SUM", "LATEST"]),
+    aggregation=st.sampled_from(["adds", "falls", "both"]),
     first=versions,
     said=st.lists(commands, max_size=9),
     data=st.data(),
@@ -246,9 +252,7 @@ def test_nets_are_what_is_left_costs(
     # when all of it never happened
     history.withdraw_all(data)
     # then
-    account = history.books.wallet().accounts.get("USD")
-    if account is not None:
-        assert (account.burned_units, account.owed_units) == (0, 0)
+    history.check_all_is_back()
 
 
 refunds = st.tuples(
@@ -285,20 +289,26 @@ class Refunded(History):
         assert self.nets() == account.burned_units + account.owed_units
 
     def nets(self) -> int:
-        """Of what was more than observed."""
-        streams = [self.books.log.stream(each.id) for each in self.charges]
-        folded = [UsageCharge.fold(each) for each in streams if not _observed(each[0])]
-        return sum(charge.net_units for charge in folded if charge is not None)
+        """Of what was more than observed; of that only what went back of others."""
+        folded = [UsageCharge.fold(self.books.log.stream(each.id)) for each in self.charges]
+        return sum(
+            -_of_others(charge) if charge.observed else charge.net_units
+            for charge in folded
+            if charge is not None
+        )
 
 
-def _observed(event: object) -> bool:
-    return isinstance(event, ChargeObserved)
+def _of_others(charge: UsageCharge) -> int:
+    return sum(
+        event.overage_units + sum(units for _, units in event.from_allocations)
+        for event in charge.given
+    )
 
 
 @settings(max_examples=60)
 @given(
     wallet=st.sampled_from(sorted(WALLETS)),
-    aggregation=st.sampled_from(["SUM", "SUM", "LATEST"]),
+    aggregation=st.sampled_from(["adds", "falls", "both"]),
     first=versions,
     said=st.lists(commands | refunds | modes, max_size=10),
     data=st.data(),
@@ -320,3 +330,5 @@ def test_never_more_goes_back_than_was_taken(
         history.check()
     # when all of it never happened
     history.withdraw_all(data)
+    # then
+    history.check_all_is_back()

@@ -50,6 +50,11 @@ def tell_documents(shop: Shop) -> None:
 def _invoice(shop: Shop, customer: str, used: int) -> Invoice:
     """Use so many credits, and invoice what is unbilled."""
     shop.charge(customer, str(used))
+    return invoiced(shop, customer)
+
+
+def invoiced(shop: Shop, customer: str) -> Invoice:
+    """Invoice what is unbilled."""
     shop.engine(UnbilledModel(Location("ledger_00"))).catch_up()
     draft = shop.queries.draft(shop.tenant, shop.wallet(customer), customer, "USD")
     invoice: Invoice = shop.do(IssueInvoice(customer, "USD", draft)).invoice

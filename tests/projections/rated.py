@@ -21,6 +21,7 @@ from application.commands.requests import (
 )
 from domain.catalog.meter import Aggregation
 from domain.catalog.price import PriceModel
+from tests.projections.documents import invoiced
 from tests.projections.shop import Shop
 
 
@@ -50,6 +51,16 @@ def tell_rated(shop: Shop) -> None:
     level(shop, shadow, 2)
     shop.do(WithdrawCharge(seen, "a test"))
     corrected(shop)
+    made_good(shop)
+
+
+def made_good(shop: Shop) -> None:
+    """Overage goes back that is on an invoice, by a line below zero and by a withdrawal."""
+    customer = shop.customer("HYBRID")
+    charge = level(shop, customer, 30)
+    invoiced(shop, customer)
+    level(shop, customer, 10)
+    shop.do(WithdrawCharge(charge, "it never happened"))
 
 
 def corrected(shop: Shop) -> None:
