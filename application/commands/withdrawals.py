@@ -17,7 +17,7 @@ from application.work import Work
 from domain.catalog.meter import Aggregation, Meter
 from domain.rating.price_list import ListedPrice, PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
-from domain.rating.quantity import distinct_value, quantity_of
+from domain.rating.quantity import ONE, distinct_value, quantity_of
 from domain.rating.rate import RatedLine, Usage
 from domain.rating.replay import Recorded, Replay
 from domain.rating.running_total import RunningTotal, TotalKey
@@ -155,26 +155,42 @@ class _Cycle:
     ) -> RunningTotal:
         with_free = listed is not None and listed.cost.table is not None and listed.cost.free
         if meter.aggregation in (Aggregation.SUM, Aggregation.COUNT) and not with_free:
-            quantity = quantity_of(line.quantity)
-            exact = before.exact
-            table = listed.cost.table if listed is not None else None
-            if exact is not None and listed is not None and table is not None:
-                factor = Fraction(table.factor(self._usage.properties), table.denominator)
-                rest = Fraction(*exact) - quantity * factor
-                exact = (rest.numerator, rest.denominator)
-            return replace(before, quantity=before.quantity - quantity, exact=exact)
+            return self._less(quantity_of(line.quantity), listed, before)
         if meter.aggregation == Aggregation.UNIQUE and not with_free:
-            return self._without_value(key, meter, before)
+            return self._without_value(key, meter, listed, before)
         return self._replayed(key, before)
 
-    def _without_value(self, key: TotalKey, meter: Meter, before: RunningTotal) -> RunningTotal:
-        """UNIQUE counts a value as long as any other charge of the cycle brought it."""
+    def _less(
+        self, quantity: int, listed: ListedPrice | None, before: RunningTotal
+    ) -> RunningTotal:
+        """Return a total less what the charge added to it, by its own row of a table."""
+        exact = before.exact
+        table = listed.cost.table if listed is not None else None
+        if exact is not None and table is not None:
+            factor = Fraction(table.factor(self._usage.properties), table.denominator)
+            rest = Fraction(*exact) - quantity * factor
+            exact = (rest.numerator, rest.denominator)
+        return replace(before, quantity=before.quantity - quantity, exact=exact)
+
+    def _without_value(
+        self, key: TotalKey, meter: Meter, listed: ListedPrice | None, before: RunningTotal
+    ) -> RunningTotal:
+        """UNIQUE counts a value as long as any charge of the cycle brought it, at the row of
+        the first: without that, at the row of the next.
+        """
         value = distinct_value(meter, self._usage.properties)
-        for other in self._others(key):
-            if distinct_value(meter, usage_of_charge(other).properties) == value:
-                return before
-        self._forgotten.append((key, value))
-        return replace(before, quantity=before.quantity - quantity_of("1"))
+        bringing = [
+            each
+            for each in self._of(key)
+            if distinct_value(meter, usage_of_charge(each).properties) == value
+        ]
+        if all(each.id == self._charge.id for each in bringing):
+            self._forgotten.append((key, value))
+            return self._less(ONE, listed, before)
+        by_rows = listed is not None and listed.cost.table is not None
+        if by_rows and bringing[0].id == self._charge.id:
+            return self._replayed(key, before)
+        return before
 
     def _replayed(self, key: TotalKey, before: RunningTotal) -> RunningTotal:
         """Rate the other charges of the cycle anew, in log order, each by its own version."""
@@ -191,14 +207,16 @@ class _Cycle:
             )
         return rest
 
-    def _others(self, key: TotalKey) -> list[UsageCharge]:
+    def _of(self, key: TotalKey) -> list[UsageCharge]:
         return [
-            other
-            for other in self.charges()
-            if other.id != self._charge.id
-            and other.status != "WITHDRAWN"
-            and any(key_of(line) == key for line in other.current_lines)
+            each
+            for each in self.charges()
+            if each.status != "WITHDRAWN"
+            and any(key_of(line) == key for line in each.current_lines)
         ]
+
+    def _others(self, key: TotalKey) -> list[UsageCharge]:
+        return [each for each in self._of(key) if each.id != self._charge.id]
 
     def forget_values(self) -> None:
         """Let the values that nothing brought any more count as new again."""
