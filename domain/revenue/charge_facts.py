@@ -150,8 +150,9 @@ def _post_overage(
 
 
 def refund(books: Books, place: Place, event: GivesBack) -> None:
-    """Give a charge's revenue back to the liability of the credits that paid, dated when it
-    was recorded; overage that is still owed leaves what is unbilled.
+    """Give a charge's revenue back to the liability of the credits that paid; overage that is
+    still owed leaves what is unbilled. A refund is dated when it was recorded; what the charge
+    itself turns out to be, on its own day while that month is open.
     """
     fee = books.obligations.get(event.originator_id)
     if fee is not None and isinstance(event, ChargeRefunded | ChargeCorrected):
@@ -160,8 +161,12 @@ def refund(books: Books, place: Place, event: GivesBack) -> None:
         return
     tenant = books.tenant(place.tenant)
     wallet = books.wallet(place, event.wallet_id, event.customer_id)
-    day = tenant.local_day(event.timestamp)
-    service = month_of(tenant.local_day(event.occurred_at))
+    recorded = tenant.local_day(event.timestamp)
+    occurred = tenant.local_day(event.occurred_at)
+    own_day = recorded
+    if not isinstance(event, ChargeRefunded):
+        own_day = tenant.entry_day(occurred, event.timestamp)[0]
+    service = month_of(occurred)
     reason = wallet.adjustments.get(event.originator_id)
     cycle = service
     for grant_id, units in event.returned:
@@ -171,7 +176,7 @@ def refund(books: Books, place: Place, event: GivesBack) -> None:
         if o.source == "COMMITMENT":
             o.burned -= units
             change = wallet.move(o.currency, cycle, -exact_money(units))
-            _post_forgiven(books, place, event, o.currency, change, day, service)
+            _post_forgiven(books, place, event, o.currency, change, own_day, service)
         elif reason == "CORRECTION":
             undo_unused(books, place, event, o, -units, fact="correction")
         else:
@@ -179,6 +184,9 @@ def refund(books: Books, place: Place, event: GivesBack) -> None:
                 o.lapsed -= units
             else:
                 o.burned -= units
+            day = recorded
+            if not isinstance(event, ChargeRefunded):
+                day = tenant.entry_day(max(occurred, o.first_day), event.timestamp)[0]
             lines = recognise(o, policy_for(tenant, o, event.timestamp))
             books.post(
                 place, event, "charge_refund", day, o.currency, lines, service=service,
@@ -186,12 +194,12 @@ def refund(books: Books, place: Place, event: GivesBack) -> None:
             )  # fmt: skip
     _compensate_all(books, place, event)
     if not isinstance(event, ChargeRefunded) and event.made_good is not None:
-        _make_good(books, place, event, event.made_good, day, service)
+        _make_good(books, place, event, event.made_good, recorded, service)
     for currency, of_cycle, exact in wallet.take(
         event.asset, event.forgiven, tenant.scale(event.asset)
     ):
         change = wallet.move(currency, of_cycle, -exact)
-        _post_forgiven(books, place, event, currency, change, day, service)
+        _post_forgiven(books, place, event, currency, change, own_day, service)
 
 
 def _post_forgiven(
