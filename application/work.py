@@ -348,9 +348,9 @@ class Batch:
     def _own(self, stream_id: str) -> Sequence[Event]:
         """Return what this batch has decided of a stream. Each charge asks, and finds nothing."""
         decided = self.decided
-        if self._noted < len(decided):
-            self._written_to.update([event.originator_id for event in decided[self._noted :]])
-            self._noted = len(decided)
+        while self._noted < len(decided):
+            self._written_to.add(decided[self._noted].originator_id)
+            self._noted += 1
         if stream_id not in self._written_to:
             return ()
         if self._sorted < len(decided):

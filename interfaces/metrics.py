@@ -227,9 +227,9 @@ class Metrics:
 
 def _is_unpriced(outcome: Outcome) -> bool:
     answer = outcome.answer
-    if not isinstance(answer, ChargeAnswer) or not answer.charge.lines or answer.replayed:
+    if not isinstance(answer, ChargeAnswer) or not answer.told.lines or answer.replayed:
         return False
-    return any(line.price is None for line in answer.charge.lines)
+    return any(line.price is None for line in answer.told.lines)
 
 
 class _DatabaseCollector(Collector):
@@ -304,4 +304,7 @@ def _kind(outcome: Outcome) -> str:
         return "unknown" if isinstance(outcome.error, OutcomeUnknown) else "error"
     if not isinstance(answer, (ChargeAnswer, HoldAnswer)):
         return "answered"
-    return "replayed" if answer.replayed else answer.charge.status.lower()
+    if answer.replayed:
+        return "replayed"
+    told = answer.told if isinstance(answer, ChargeAnswer) else answer.charge
+    return told.status.lower()

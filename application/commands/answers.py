@@ -14,13 +14,28 @@ from domain.invoicing.invoice import Invoice
 from domain.invoicing.parties import Party
 from domain.refusals import Refusal
 from domain.usage.charge import UsageCharge
+from domain.usage.events import ChargeBegun
 from domain.wallet.derived_budgets import BudgetTemplate
 
 
-@dataclass(slots=True)
 class ChargeAnswer:
-    charge: UsageCharge
-    replayed: bool = False
+    """A charge, or the event that began it: most of those who ask want no more than that says."""
+
+    __slots__ = ("replayed", "told")
+
+    def __init__(self, told: UsageCharge | ChargeBegun, *, replayed: bool = False) -> None:
+        self.told = told
+        self.replayed = replayed
+
+    @property
+    def charge(self) -> UsageCharge:
+        told = self.told
+        return told if isinstance(told, UsageCharge) else UsageCharge.begin(told)
+
+    @property
+    def charge_id(self) -> str:
+        told = self.told
+        return told.id if isinstance(told, UsageCharge) else told.originator_id
 
 
 @dataclass(frozen=True, slots=True)

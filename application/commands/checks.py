@@ -29,6 +29,8 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def text(value: str, field: str, longest: int) -> None:
+    if 0 < len(value) <= longest and value.isascii() and value.isprintable():
+        return
     if not value:
         raise InvalidInput(field=field, reason="must not be empty")
     if len(value) > longest:
@@ -111,6 +113,7 @@ def decimal(value: str, field: str) -> str:
         ) from None
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def not_negative(value: str, field: str) -> None:
     if decimal(value, field).startswith("-"):
         raise InvalidInput(field=field, reason="must not be negative")
@@ -177,6 +180,7 @@ def subject_path(value: str) -> None:
         raise InvalidInput(field="subject", reason="segments joined by /, none of them empty")
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def stated_amount(amount: str | None, asset: str | None) -> None:
     """An event says both, or neither: then it is rated."""
     if amount is None:
@@ -195,9 +199,21 @@ def properties(value: Any, field: str) -> None:
         return
     if not isinstance(value, (dict, Mapping)):
         raise InvalidInput(field=field, reason="must be a JSON object")
+    if _few_plain_texts(value):
+        return
     _json(value, field, 1)
     if len(_encode(value)) > LARGEST_PROPERTIES:
         raise InvalidInput(field=field, reason="at most 16 KiB of JSON")
+
+
+def _few_plain_texts(value: Mapping[str, Any]) -> bool:
+    """Whether these are texts that are clearly not too long, as most properties are."""
+    try:
+        texts = "".join([*value, *value.values()])
+    except TypeError:
+        return False
+    few = len(value) <= 100 and len(texts) <= LARGEST_PROPERTIES // 4
+    return few and texts.isascii() and texts.isprintable()
 
 
 def _json(value: Any, field: str, depth: int) -> None:

@@ -227,7 +227,7 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
     work.log.append(event)
     if hold is not None:
         _draw(charge, hold, settlement, target_id, units, command.final, at)
-    return ChargeAnswer(UsageCharge.begin(event))
+    return ChargeAnswer(event)
 
 
 def _rated_capture(
@@ -305,7 +305,7 @@ def _credited(
     work.log.append(event)
     if hold is not None and settlement is not None:
         _draw(charge, hold, settlement, target_id, 0, command.final, at)
-    return ChargeAnswer(UsageCharge.begin(event))
+    return ChargeAnswer(event)
 
 
 def extend_hold(work: Work, command: ExtendHold) -> HoldAnswer:

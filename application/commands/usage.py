@@ -84,7 +84,7 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
         event = _rated(work, wallet, charge_id, usage, reported, private, at, command.dry)
     if not command.dry:
         work.log.append(event)
-    return ChargeAnswer(UsageCharge.begin(event))
+    return ChargeAnswer(event)
 
 
 def _rated(

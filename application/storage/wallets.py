@@ -54,10 +54,13 @@ class WalletCache:
         """Keep wallets as committed; the least recently used make room."""
         kept = self._wallets
         for wallet in wallets:
-            before = kept.pop(wallet.id, None)
+            wallet_id = wallet.id
+            before = kept.get(wallet_id)
             size = estimated_bytes(wallet)
-            kept[wallet.id] = (wallet, size)
-            self.bytes += size - (before[1] if before is not None else 0)
+            if before is None or before[0] is not wallet or before[1] != size:
+                kept[wallet_id] = (wallet, size)
+                self.bytes += size - (before[1] if before is not None else 0)
+            kept.move_to_end(wallet_id)
         while self.bytes > self.most_bytes and kept:
             _, (_, size) = kept.popitem(last=False)
             self.bytes -= size

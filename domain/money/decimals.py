@@ -38,6 +38,7 @@ def canonical(text: str) -> str:
     return f"-{number}" if negative and number != "0" else number
 
 
+@lru_cache(maxsize=10_000)
 def units_of(text: str, scale: int) -> int:
     """Return the units of 10^-scale in a decimal. Exact.
 

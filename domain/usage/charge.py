@@ -101,10 +101,10 @@ class UsageCharge(Aggregate):
 
     # Folding
 
-    def settle(self, event: ChargeSettled | ChargeObserved, status: ChargeStatus) -> None:
+    def settle(self, event: ChargeSettled | ChargeObserved) -> None:
         self._open(event)
-        self.status = status
-        self.observed = status == "OBSERVED"
+        self.status = event.status
+        self.observed = event.status == "OBSERVED"
         self.amount_units = event.amount_units
         if isinstance(event, ChargeSettled):
             if event.adjustment is not None:
@@ -126,7 +126,7 @@ class UsageCharge(Aggregate):
             hold.pinned = {}
             self.authorization, self.authorized = hold, authorized
             self.credited = True
-        self.status = "SETTLED"
+        self.status = event.status
         self.amount_units = -event.units
         self.allocations = tuple((grant, -units) for grant, units in event.from_allocations)
         self._forgiven_units = event.overage_units

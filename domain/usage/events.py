@@ -67,6 +67,7 @@ class ChargeSettled(ChargeEvent):
     """
 
     TOPIC: ClassVar[str] = "charge.settled"
+    status: ClassVar[Literal["SETTLED"]] = "SETTLED"
     customer_id: str
     wallet_id: str
     reported: Reported
@@ -83,7 +84,7 @@ class ChargeSettled(ChargeEvent):
     adjustment: str | None = None
 
     def apply(self, aggregate: UsageCharge) -> None:
-        aggregate.settle(self, "SETTLED")
+        aggregate.settle(self)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class ChargeObserved(ChargeEvent):
     """Recorded in SHADOW: no allocation, no overage, no balance moved."""
 
     TOPIC: ClassVar[str] = "charge.observed"
+    status: ClassVar[Literal["OBSERVED"]] = "OBSERVED"
     customer_id: str
     wallet_id: str
     reported: Reported
@@ -103,7 +105,7 @@ class ChargeObserved(ChargeEvent):
     lines: tuple[RatedLine, ...] = ()
 
     def apply(self, aggregate: UsageCharge) -> None:
-        aggregate.settle(self, "OBSERVED")
+        aggregate.settle(self)
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class ChargeCredited(ChargeEvent):
     """
 
     TOPIC: ClassVar[str] = "charge.credited"
+    status: ClassVar[Literal["SETTLED"]] = "SETTLED"
     customer_id: str
     wallet_id: str
     reported: Reported
@@ -158,6 +161,9 @@ class ChargeCredited(ChargeEvent):
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.credit(self)
+
+
+ChargeBegun = ChargeSettled | ChargeObserved | ChargeCredited
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class _Batch:
 
     def _scales(self, outcomes: list[Outcome]) -> dict[str, int]:
         keys = {
-            outcome.answer.charge.asset  # type: ignore[union-attr]
+            outcome.answer.told.asset  # type: ignore[union-attr]
             for outcome in outcomes
             if outcome.answer is not None
         }

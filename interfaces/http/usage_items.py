@@ -146,13 +146,13 @@ def result_of(event_id: str | None, outcome: Outcome, scale_of: ScaleOf) -> dict
         return {"eventId": event_id, "outcome": "unknown"}
     answer = outcome.answer
     assert isinstance(answer, ChargeAnswer)
-    charge = answer.charge
+    charge = answer.told
     scale = scale_of(charge.asset)
     observed = charge.status == "OBSERVED"
     return {
         "eventId": event_id,
         "outcome": "replayed" if answer.replayed else "observed" if observed else "settled",
-        "chargeId": charge.id,
+        "chargeId": answer.charge_id,
         "amount": decimal_of(charge.amount_units, scale),
         "asset": charge.asset,
         "balance": decimal_of(charge.balance_after_units, scale),

@@ -107,7 +107,7 @@ class UsageImport:
                 self._reject(row, outcome.refusal)
 
     def _count(self, answer: ChargeAnswer) -> None:
-        charge, tally = answer.charge, self._tally
+        charge, tally = answer.told, self._tally
         if answer.replayed:
             tally.replayed += 1
             return
