@@ -47,9 +47,10 @@ from domain.wallet.events import (
 )
 from domain.wallet.expiry import notice_at
 from projections.database import Connection
+from projections.kept import KeptRows
 from projections.log import Recorded
 from projections.read_model import ReadModel
-from projections.tables import Table
+from projections.tables import Location, Table
 
 
 @dataclass(slots=True)
@@ -455,6 +456,12 @@ class Balances(ReadModel[State]):
     events: ClassVar[tuple[type[Event], ...]] = tuple(_FOLD)
     tables: ClassVar[tuple[Table[Any], ...]] = (WALLETS, ACCOUNTS, GRANTS, HOLDS)
 
+    def __init__(self, location: Location, name: str | None = None) -> None:
+        super().__init__(location, name)
+        self._accounts = KeptRows(ACCOUNTS, 2)
+        self._grants = KeptRows(GRANTS, 2)
+        self.kept = (self._accounts, self._grants)
+
     def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
         wallets: set[tuple[str, str]] = set()
         grants: set[tuple[str, str]] = set()
@@ -472,11 +479,11 @@ class Balances(ReadModel[State]):
         state = State()
         for wallet in WALLETS.load(connection, self.location, wallets):
             state.wallets[wallet.wallet_id] = wallet
-        for account in ACCOUNTS.load(connection, self.location, accounts):
+        for account in self._accounts.load(connection, self.location, accounts):
             state.accounts[account.wallet_id, account.asset] = account
         for hold in HOLDS.load(connection, self.location, holds):
             state.holds[hold.hold_id] = hold
-        for grant in GRANTS.load(connection, self.location, grants):
+        for grant in self._grants.load(connection, self.location, grants):
             state.grants[grant.grant_id] = grant
         return state
 
@@ -487,6 +494,9 @@ class Balances(ReadModel[State]):
 
     def save(self, connection: Connection, state: State) -> None:
         WALLETS.upsert(connection, self.location, list(state.wallets.values()))
-        ACCOUNTS.upsert(connection, self.location, list(state.accounts.values()))
-        GRANTS.upsert(connection, self.location, list(state.grants.values()))
+        accounts, grants = list(state.accounts.values()), list(state.grants.values())
+        ACCOUNTS.upsert(connection, self.location, accounts)
+        self._accounts.keep(accounts)
+        GRANTS.upsert(connection, self.location, grants)
+        self._grants.keep(grants)
         HOLDS.upsert(connection, self.location, list(state.holds.values()))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -25,7 +25,7 @@ from projections.arrivals import Arrivals
 from projections.database import Connection, Connections
 from projections.lag import LogEnd
 from projections.log import Decode, LogBatch, LogReader
-from projections.positions import Standing
+from projections.positions import Mark, Standing
 from projections.read_model import ReadModel
 from projections.rebuild import Rebuild
 from projections.stops import Stopped
@@ -105,6 +105,7 @@ class ProjectionEngine:
         self._reader = LogReader(self._location, decode)
         self._turn = threading.RLock()
         self._positions: dict[str, int] | None = None
+        self._left: dict[str, Mark] = {}
         self._stopped: dict[str, Stopped] = {}
         self.arrivals = Arrivals(self._standings)
         self.trouble: str | None = None
@@ -194,9 +195,25 @@ class ProjectionEngine:
                 self._log_end.seen(self._reader.head(connection), monotonic())
         if batch.end == start:
             return None
+        passed = self._pass([each.name for each in models if not batch.has(each.topics)], batch)
         for model in models:
-            self._advance(model, batch)
+            if model.name not in passed:
+                self._advance(model, batch)
         return len(batch.rows)
+
+    def _pass(self, names: Sequence[str], batch: LogBatch) -> Collection[str]:
+        """Let read models go past a batch that holds nothing for them; return which have."""
+        if not names:
+            return ()
+        began = monotonic()
+        with self._connections.connection() as connection, connection.transaction():
+            passed = positions.move_on(connection, self._location, names, batch.start, batch.end)
+        for name, (before, after) in passed.items():
+            if self._left.get(name) == before:
+                self._left[name] = after
+            self._arrive(name, batch.end)
+            self._observe(name, batch, began)
+        return passed.keys()
 
     def _advance(self, model: ReadModel[Any], batch: LogBatch) -> None:
         try:
@@ -209,14 +226,21 @@ class ProjectionEngine:
     def _save(self, model: ReadModel[Any], batch: LogBatch) -> None:
         began = monotonic()
         with self._connections.connection() as connection, connection.transaction():
-            position = positions.lock(connection, self._location, model.name)
-            if position == batch.start:
-                model.apply(connection, batch.events(model.topics))
-                positions.move(connection, self._location, model.name, batch.end)
-                position = batch.end
-        self._arrive(model.name, position)
+            mark = positions.lock(connection, self._location, model.name)
+            left = self._left.pop(model.name, None)
+            if mark.position == batch.start:
+                if mark != left:
+                    model.forget()
+                model.apply(connection, batch.events(model.topics), keeps=True)
+                mark = left = positions.move(connection, self._location, model.name, batch.end)
+        if mark == left:
+            self._left[model.name] = mark
+        self._arrive(model.name, mark.position)
+        self._observe(model.name, batch, began)
+
+    def _observe(self, name: str, batch: LogBatch, began: float) -> None:
         for observe in self.on_batch:
-            observe(model.name, len(batch.rows), monotonic() - began)
+            observe(name, len(batch.rows), monotonic() - began)
 
     def _narrow_down(self, model: ReadModel[Any], batch: LogBatch, error: Exception) -> None:
         """Fold what comes before the event that cannot be folded, and stop there."""
@@ -231,7 +255,7 @@ class ProjectionEngine:
 
     def _stop(self, name: str, batch: LogBatch, error: Exception) -> None:
         with self._connections.connection() as connection, connection.transaction():
-            position = positions.lock(connection, self._location, name)
+            position = positions.lock(connection, self._location, name).position
             stopped = None
             if position == batch.start:
                 stopped = positions.stop(connection, self._location, name, batch.rows[0], error)

@@ -53,6 +53,10 @@ class LogBatch:
         self._topics = frozenset(row.topic for row in rows)
         self._events: dict[frozenset[str], list[Recorded]] = {}
 
+    def has(self, topics: frozenset[str]) -> bool:
+        """Whether there is an event of these topics."""
+        return not topics.isdisjoint(self._topics)
+
     def events(self, topics: frozenset[str]) -> Sequence[Recorded]:
         """Return the events of these topics, in order. Raises what decoding raises."""
         topics = topics & self._topics

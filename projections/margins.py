@@ -34,9 +34,10 @@ from domain.usage.events import (
 )
 from domain.wallet.events import Part, Range
 from projections.database import Connection
+from projections.kept import KeptRows
 from projections.log import Recorded
 from projections.read_model import ReadModel
-from projections.tables import Table
+from projections.tables import Location, Table
 
 NONE = ""
 """Of a currency, subject, product or vendor: there is none."""
@@ -411,6 +412,11 @@ class Margins(ReadModel[State]):
     events: ClassVar[tuple[type[Event], ...]] = tuple(_FOLD)
     tables: ClassVar[tuple[Table[Any], ...]] = (BASES, LINES, TASKS, TASK_AMOUNTS)
 
+    def __init__(self, location: Location, name: str | None = None) -> None:
+        super().__init__(location, name)
+        self._bases = KeptRows(BASES, 2)
+        self.kept = (self._bases,)
+
     def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
         state = State()
         later = {
@@ -429,7 +435,8 @@ class Margins(ReadModel[State]):
             for grant_id, _ in parts_of(event)
         }
         state.known = frozenset(state.lines)
-        state.bases = {row.grant_id: row for row in BASES.load(connection, self.location, grants)}
+        bases = self._bases.load(connection, self.location, grants)
+        state.bases = {row.grant_id: row for row in bases}
         tasks = set(_tasks(batch, state.lines))
         state.tasks = {
             (row.tenant, row.customer_id, row.subject): row
@@ -446,7 +453,9 @@ class Margins(ReadModel[State]):
 
     def save(self, connection: Connection, state: State) -> None:
         at = self.location
-        BASES.upsert(connection, at, [state.bases[key] for key in sorted(state.bases)])
+        bases = [state.bases[key] for key in sorted(state.bases)]
+        BASES.upsert(connection, at, bases)
+        self._bases.keep(bases)
         # In the order of the key, so that neighbours in the index are written together.
         added = sorted(state.lines.keys() - state.known)
         LINES.insert(connection, at, [row for each in added for row in state.lines[each]])

@@ -6,9 +6,10 @@ met an event that it cannot fold stands before it, and says which and why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from typing import NamedTuple
 
 from projections.database import Connection
 from projections.log import LoggedRow
@@ -66,29 +67,60 @@ def standings(
     return {name: found.get(name, Standing()) for name in wanted}
 
 
-def lock(connection: Connection, location: Location, name: str) -> int:
-    """Return a read model's position and keep it until the transaction ends."""
+class Mark(NamedTuple):
+    """A position, and the transaction that wrote it; equal, nobody else has moved it since."""
+
+    position: int
+    written_by: str
+
+
+def lock(connection: Connection, location: Location, name: str) -> Mark:
+    """Return where a read model stands and keep it until the transaction ends."""
     row = connection.execute(
         location.query(
-            "SELECT position FROM {projection_positions}"
+            "SELECT position, xmin::text FROM {projection_positions}"
             " WHERE tenant = %s AND projection = %s FOR UPDATE"
         ),
         (_NIL, name),
     ).fetchone()
     assert row is not None, name
-    return int(row[0])
+    return Mark(*row)
 
 
-def move(connection: Connection, location: Location, name: str, position: int) -> None:
+def move(connection: Connection, location: Location, name: str, position: int) -> Mark:
     """Let a read model stand there; it has passed what stopped it."""
-    connection.execute(
+    row = connection.execute(
         location.query(
             "UPDATE {projection_positions} SET position = %s, stopped_at = NULL,"
             " stopped_topic = NULL, stopped_error = NULL, stopped_because = NULL,"
             " stopped_since = NULL WHERE tenant = %s AND projection = %s"
+            " RETURNING position, xmin::text"
         ),
         (position, _NIL, name),
+    ).fetchone()
+    assert row is not None, name
+    return Mark(*row)
+
+
+def move_on(
+    connection: Connection, location: Location, names: Sequence[str], start: int, end: int
+) -> dict[str, tuple[Mark, Mark]]:
+    """Let those that stand at `start`, and that nobody moves just now, stand at `end`; return
+    their marks before and after.
+    """
+    moved = connection.execute(
+        location.query(
+            "UPDATE {projection_positions} AS p SET position = %(end)s, stopped_at = NULL,"
+            " stopped_topic = NULL, stopped_error = NULL, stopped_because = NULL,"
+            " stopped_since = NULL FROM (SELECT projection, xmin::text AS written_by"
+            " FROM {projection_positions} WHERE tenant = %(nil)s AND projection = ANY(%(names)s)"
+            " AND position = %(start)s FOR UPDATE SKIP LOCKED) AS standing"
+            " WHERE p.tenant = %(nil)s AND p.projection = standing.projection"
+            " RETURNING p.projection, standing.written_by, p.xmin::text"
+        ),
+        {"nil": _NIL, "names": list(names), "start": start, "end": end},
     )
+    return {name: (Mark(start, before), Mark(end, after)) for name, before, after in moved}
 
 
 def stop(

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from domain.aggregate import Event
 from projections.database import Connection
+from projections.kept import KeptRows
 from projections.log import Recorded
 from projections.tables import Location, Table
 
@@ -19,13 +20,14 @@ class ReadModel(ABC, Generic[State]):
 
     `terms`: those of its tables that say by what terms it is folded; a replay takes them over.
     `location`: of the tables that are read, or of copies that are folded beside them.
-    `name` is that of its position.
+    `name` is that of its position. `kept`: rows that it keeps from batch to batch.
     """
 
     name: str
     events: ClassVar[tuple[type[Event], ...]]
     tables: ClassVar[tuple[Table[Any], ...]]
     terms: ClassVar[tuple[Table[Any], ...]] = ()
+    kept: tuple[KeptRows[Any], ...] = ()
 
     def __init__(self, location: Location, name: str | None = None) -> None:
         self.location = location
@@ -36,12 +38,27 @@ class ReadModel(ABC, Generic[State]):
         """Return the same read model on other tables."""
         return type(self)(location, name)
 
-    def apply(self, connection: Connection, batch: Sequence[Recorded]) -> None:
-        """Fold a batch into the tables; the caller's transaction holds it together."""
+    def apply(
+        self, connection: Connection, batch: Sequence[Recorded], *, keeps: bool = False
+    ) -> None:
+        """Fold a batch into the tables; the caller's transaction holds it together.
+
+        keeps: the caller calls `forget` before the next batch unless this one is committed and
+        nobody else writes to the tables meanwhile. Else no row is kept.
+        """
+        if not keeps:
+            self.forget()
         if batch:
             state = self.load(connection, batch)
             self.fold(state, batch)
             self.save(connection, state)
+        if not keeps:
+            self.forget()
+
+    def forget(self) -> None:
+        """Let go of the rows kept in memory."""
+        for rows in self.kept:
+            rows.forget()
 
     @abstractmethod
     def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:

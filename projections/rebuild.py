@@ -85,7 +85,7 @@ class Rebuild:
     def _swap(self, fold: Callable[[], int]) -> int:
         self._owner.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
         self._owner.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        before = positions.lock(self._owner, self._location, self._live.name)
+        before = positions.lock(self._owner, self._location, self._live.name).position
         position = fold()
         assert position >= before
         for table in self._live.tables:

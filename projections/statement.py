@@ -53,9 +53,10 @@ from domain.wallet.events import (
     UsageCredited,
 )
 from projections.database import Connection
+from projections.kept import KeptRows
 from projections.log import Recorded
 from projections.read_model import ReadModel
-from projections.tables import Table
+from projections.tables import Location, Table
 
 StatementKind = Literal[
     "GRANT", "CHARGE", "HOLD", "RELEASE", "EXPIRY", "REVOCATION", "REFUND", "REPAYMENT",
@@ -430,6 +431,11 @@ class Statement(ReadModel[State]):
     events: ClassVar[tuple[type[Event], ...]] = tuple(_FOLD)
     tables: ClassVar[tuple[Table[Any], ...]] = (LINES, STATEMENT_ACCOUNTS, SUBJECTS)
 
+    def __init__(self, location: Location, name: str | None = None) -> None:
+        super().__init__(location, name)
+        self._accounts = KeptRows(STATEMENT_ACCOUNTS, 2)
+        self.kept = (self._accounts,)
+
     def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
         accounts: set[tuple[str, str]] = set()
         subjects: set[tuple[str, str]] = set()
@@ -448,7 +454,7 @@ class Statement(ReadModel[State]):
             state.subjects[subject.subject_id] = subject
             if subject.state == _AUTHORIZED:
                 accounts.add((subject.tenant, subject.wallet_id))
-        for account in STATEMENT_ACCOUNTS.load(connection, self.location, accounts):
+        for account in self._accounts.load(connection, self.location, accounts):
             state.accounts[account.wallet_id, account.asset] = account
         return state
 
@@ -459,5 +465,7 @@ class Statement(ReadModel[State]):
 
     def save(self, connection: Connection, state: State) -> None:
         LINES.insert(connection, self.location, state.lines)
-        STATEMENT_ACCOUNTS.upsert(connection, self.location, list(state.accounts.values()))
+        accounts = list(state.accounts.values())
+        STATEMENT_ACCOUNTS.upsert(connection, self.location, accounts)
+        self._accounts.keep(accounts)
         SUBJECTS.upsert(connection, self.location, list(state.subjects.values()))

@@ -6,7 +6,7 @@ a column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from string import Formatter
@@ -115,6 +115,10 @@ class Table(Generic[Row]):
             ),
         )
         self._write(connection, location, rows, sums)
+
+    def key_of(self, columns: int) -> Callable[[Row], tuple[Any, ...]]:
+        """Return what tells the first so many columns, two at least, of a row's key."""
+        return attrgetter(*self.key[:columns])
 
     def selected(self) -> Composed:
         """Return the columns as `row_of` takes them."""

@@ -152,12 +152,7 @@ class UnbilledModel(ReadModel[Unbilled]):
 
     def load(self, connection: Connection, batch: Sequence[Recorded]) -> Unbilled:
         state = Unbilled()
-        tenants = {(tenant,) for _, tenant, _ in batch}
-        wallets = {
-            (tenant, event.wallet_id)  # type: ignore[attr-defined]
-            for _, tenant, event in batch
-            if type(event) in _OF_WALLETS
-        }
+        tenants = {(tenant,) for tenant in {tenant for _, tenant, _ in batch}}
         billing = {event.originator_id for _, _, event in batch if type(event) in _OF_BILLING}
         for row in TENANTS.load(connection, self.location, tenants):
             state.books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
@@ -169,6 +164,14 @@ class UnbilledModel(ReadModel[Unbilled]):
         }
         for grant in CREDIT_LINES.load(connection, self.location, paying):
             state.credit_lines[grant.grant_id] = grant
+        drawn = bool(state.credit_lines) or any(type(each) is GrantIssued for _, _, each in batch)
+        # What grants pay for leaves nothing to bill, unless one of them is a credit line.
+        wallets = {
+            (tenant, event.wallet_id)  # type: ignore[attr-defined]
+            for _, tenant, event in batch
+            if (drawn or type(event) is not ChargeSettled or event.overage is not None)
+            and type(event) in _OF_WALLETS
+        }
         for line in LINES.load(connection, self.location, wallets):
             key = (line.wallet_id, line.currency, line.cycle, line.meter, line.asset)
             state.lines[key] = line

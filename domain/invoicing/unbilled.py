@@ -159,6 +159,8 @@ class Unbilled:
 
     def settle(self, place: Place, event: ChargeSettled | ChargeCaptured | ChargeCorrected) -> None:
         """Add what of a charge no grant covers, or a credit line does."""
+        if event.overage is None and not self.credit_lines:
+            return
         if isinstance(event, ChargeCaptured) and event.observed:
             return
         drawn = sum(units for grant_id, units in event.allocations if grant_id in self.credit_lines)

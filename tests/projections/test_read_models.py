@@ -11,6 +11,7 @@ from projections import positions
 from projections.balances import Balances
 from projections.charges import Charges
 from projections.customers import Customers
+from projections.engine import ProjectionEngine
 from projections.journal import Journal
 from projections.log import LogReader
 from projections.margins import Margins
@@ -25,6 +26,10 @@ from tests.projections.shop import Shop
 pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("projections")]
 
 LIVE = Location("ledger_00")
+
+
+def _two_each(*engines: ProjectionEngine) -> list[int | None]:
+    return [engine.step() for engine in engines for _ in range(2)]
 
 
 class ReadModelContract:
@@ -76,6 +81,19 @@ class ReadModelContract:
         # then
         assert told_shop.contents(model) == expected
 
+    def test_two_engines_that_take_turns_equal_one(
+        self, told_shop: Shop, model: ReadModel[Any], expected: dict[str, list[str]]
+    ) -> None:
+        # given each keeps what it last wrote
+        others = self.model_class(LIVE)
+        first, second = (told_shop.engine(each, batch_size=40) for each in (model, others))
+        # when each hears by its first step where the other has come, and folds by its second
+        while any(step is not None for step in _two_each(first, second)):
+            assert not first.stopped()
+            assert not second.stopped()
+        # then
+        assert told_shop.contents(model) == expected
+
     def test_a_batch_that_is_not_committed_leaves_nothing(
         self, told_shop: Shop, model: ReadModel[Any], expected: dict[str, list[str]]
     ) -> None:
@@ -86,7 +104,7 @@ class ReadModelContract:
         # when
         reader = LogReader(LIVE, EventCodec().decode)
         with told_shop.proj.connection() as connection:
-            start = positions.lock(connection, LIVE, model.name)
+            start = positions.lock(connection, LIVE, model.name).position
             batch = reader.batch(connection, start, None, 500)
             model.apply(connection, batch.events(model.topics))
             positions.move(connection, LIVE, model.name, batch.end)
