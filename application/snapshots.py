@@ -22,6 +22,8 @@ from application.work import Batch
 LIGHTEST_SNAPSHOT = 16 * 1_024
 MEAN_EVENT_WEIGHT = 300
 MOST_WEIGHED = 200_000
+MOST_TOGETHER = 100
+GATHERING_SECONDS = 0.05
 
 logger = structlog.get_logger()
 
@@ -102,9 +104,28 @@ class Snapshots:
             logger.info("snapshots left out", wallets=left_out)
 
     def _write(self) -> None:
-        while (row := self._queue.get()) is not None:
+        while rows := self._gathered():
             try:
                 with self._recorder.connection() as connection, connection.transaction():
-                    connection.execute(self._statement, row)
+                    # One that a crash takes is due again: nobody waits for the disk.
+                    connection.execute("SET LOCAL synchronous_commit = off")
+                    for row in rows:
+                        connection.execute(self._statement, row)
             except (psycopg.Error, PoolTimeout) as error:
-                logger.warning("snapshot not written", error=type(error).__name__)
+                logger.warning("snapshots not written", error=type(error).__name__)
+
+    def _gathered(self) -> list[Due]:
+        """Wait for the next, and take what comes right after it; nothing once it is to end."""
+        rows: list[Due] = []
+        row = self._queue.get()
+        while row is not None:
+            rows.append(row)
+            if len(rows) == MOST_TOGETHER:
+                return rows
+            try:
+                row = self._queue.get(timeout=GATHERING_SECONDS)
+            except queue.Empty:
+                return rows
+        if rows:
+            self._queue.put(None)  # for the next look
+        return rows
