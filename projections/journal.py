@@ -235,29 +235,28 @@ class Journal(ReadModel[Loaded]):
     )
 
     def load(self, connection: Connection, batch: Sequence[Recorded]) -> Loaded:
-        tenants: set[str] = set()
+        told: dict[type[Event], list[tuple[str, Any]]] = {}
+        for _, tenant, event in batch:
+            told.setdefault(type(event), []).append((tenant, event))
         obligations: set[tuple[str, str]] = set()
         wallets: set[tuple[str, str]] = set()
-        bundles: list[tuple[str, str]] = []
+        for kind, several in told.items():
+            if (ids := OBLIGATIONS_OF.get(kind)) is not None:
+                obligations |= {(tenant, each) for tenant, event in several for each in ids(event)}
+            if kind in WALLET_OF:
+                wallets |= {(tenant, event.wallet_id) for tenant, event in several}
+        bundles = [
+            (tenant, event.bundle_id)
+            for tenant, event in told.get(GrantIssued, ())
+            if event.bundle_id is not None
+        ]
+        credited = [fee for _, event in told.get(InvoiceCredited, ()) for fee in _credited(event)]
         days: dict[str, set[date]] = {}
-        credited: list[str] = []
-        reaches_all: set[str] = set()
-        for _, tenant, event in batch:
-            tenants.add(tenant)
-            ids = OBLIGATIONS_OF.get(type(event))
-            if ids is not None:
-                obligations.update((tenant, each) for each in ids(event))
-            if type(event) in WALLET_OF:
-                wallets.add((tenant, event.wallet_id))  # type: ignore[attr-defined]
-            elif isinstance(event, GrantIssued) and event.bundle_id is not None:
-                bundles.append((tenant, event.bundle_id))
-            elif isinstance(event, InvoiceCredited):
-                credited += _credited(event)
-            elif isinstance(event, AccountingDayEnded):
-                days.setdefault(tenant, set()).add(event.day)
-            elif isinstance(event, AccountingPolicySet):
-                reaches_all.add(tenant)
+        for tenant, event in told.get(AccountingDayEnded, ()):
+            days.setdefault(tenant, set()).add(event.day)
+        reaches_all = {tenant for tenant, _ in told.get(AccountingPolicySet, ())}
         books = Loaded()
+        tenants = {recorded.tenant for recorded in batch}
         for row in BOOKS.load(connection, self.location, [(tenant,) for tenant in tenants]):
             books.tenants[row.tenant] = _books_of(row.state)
         reaches_all |= {

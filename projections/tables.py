@@ -165,7 +165,8 @@ def _selected(
     ):
         value: Composable = name
         first = column[0]
-        if len(rows) > 1 and kind.compared and column.count(first) == len(rows):
+        alike = len(rows) > 1 and kind.compared and first == column[-1]
+        if alike and column.count(first) == len(rows):
             value = SQL("(%s::{}[])[1]").format(SQL(kind.sql))
             once.append(kind.array((first,)))
         else:
