@@ -22,6 +22,8 @@ changed. Rebuilt from the same log it is the same. Written by `python -m interfa
 - `revenueSchedule`: of each grant and plan, month by month, paid = recognised + breakage + refunded
   + escheated + transferred + remaining. `remainingPerformanceObligation`: what of it is expected
   within twelve months: ratable grants by their days, credits that may be used at any time at once.
+  Its `unbilled` is 0: a fee is deferred from its period's start on, invoiced or not, and a minimum
+  commitment binds for as long as the subscription is not cancelled, so day by day (606-10-25-3).
 - `unbilledRollforward`, `revenueBy`: what is not invoiced yet, and revenue by what earned it.
 - `period(month)`: whether it is closed, what was checked, what came late.
 - `asOf` counts only what was recorded by then.
@@ -61,7 +63,8 @@ policy and no rate.
   charge. Needs `evidence`.
 - `escheatShare` of what lapses goes to `unclaimed_property`.
 - `promotional: NONE` gives free credits of a purchase no share of its price; needs
-  `bundleElectionNote`.
+  `bundleElectionNote`. A price is shared by the estimates of the day on which each free grant
+  joins; a later estimate does not share it anew (606-10-32-43).
 
 `timezone` and `functionalCurrency` are the tenant's, until its journal has begun; `counterfoil
 configure --timezone` leaves the zone of begun books as well.

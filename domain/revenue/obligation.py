@@ -118,7 +118,7 @@ def target(o: Obligation, policy: Policy) -> Released:
     """Return what of an obligation should have been released by now."""
     if not o.booked:
         return NOTHING
-    minor, consideration = o.minor, o.consideration
+    minor, consideration = units_per_minor(o.currency), o.consideration
     if o.ratable:
         days = ratable.days_of(o.starts_on, o.ends_on) if o.ends_on is not None else 1
         return Released(

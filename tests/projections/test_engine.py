@@ -12,12 +12,15 @@ import psycopg
 import pytest
 
 from application.codec import EventCodec
+from application.commands.requests import UpdateCustomer
 from domain.aggregate import Event
 from domain.usage.events import ChargeSettled
 from projections.database import Connection
 from projections.engine import ProjectionEngine
+from projections.journal import Journal
 from projections.models import read_models
 from projections.stops import Stopped
+from projections.tables import Location
 from tests.projections.shop import C, Shop
 
 pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("projections")]
@@ -226,6 +229,46 @@ def test_a_commit_that_is_no_batch_is_folded_in_parts(own_shop: Shop) -> None:
     # then
     assert engine.positions() == dict.fromkeys(NAMES, head(own_shop))
     assert rows == len(own_shop.rows("SELECT FROM ledger_00.events"))
+
+
+def test_one_alone_is_given_only_what_it_folds(own_shop: Shop) -> None:
+    # given charges between commits of which the journal folds nothing
+    shop = own_shop
+    first, second = shop.customer("HYBRID"), shop.customer("HYBRID")
+    shop.grant(first, "100", "PAID")
+    for number in range(1, 4):
+        shop.charge(first, str(number))
+        shop.do(*[UpdateCustomer(second, None, {"name": f"{number} {time}"}) for time in range(5)])
+    journal = Journal(Location("ledger_00"))
+    mine = shop.rows(
+        "SELECT notification_id FROM ledger_00.events WHERE topic = ANY(%s)", list(journal.topics)
+    )
+    # when
+    engine = shop.engine(journal, batch_size=2)
+    ends: list[int] = []
+    rows = 0
+    while (step := engine.step()) is not None:
+        rows += step
+        ends.append(engine.positions()["journal"])
+    # then each is folded once, in order, up to the log's end
+    assert rows == len(mine) < head(shop)
+    assert ends == sorted(set(ends))
+    assert ends[-1] == head(shop)
+    # and what they make is what all models' common batches make
+    entries = shop.rows("SELECT number, position, amounts FROM ledger_00.journal ORDER BY number")
+    shop.forget_all()
+    shop.catch_up()
+    again = shop.rows("SELECT number, position, amounts FROM ledger_00.journal ORDER BY number")
+    assert len(again) == 4
+    assert again == entries
+
+
+def test_statements_are_planned_for_the_tables_as_they_are(shop: Shop) -> None:
+    # given, when
+    with shop.proj.connection() as connection:
+        setting = connection.execute("SHOW plan_cache_mode").fetchone()
+    # then
+    assert setting == ("force_custom_plan",)
 
 
 def test_topics_of_a_later_version_are_passed_over(own_shop: Shop) -> None:
