@@ -29,21 +29,30 @@ from application.commands.accounting_requests import (
     ReopenPeriod,
     SetAccountingPolicy,
 )
+from application.commands.invoice_requests import CreditedLine, IssueCreditNote, IssueInvoice
 from application.commands.requests import (
     AdjustWallet,
     Money,
     RecordGrantPayment,
     RefundGrant,
+    RerateWallet,
     RunDueWork,
     SetExchangeRate,
+    SetOverageLimit,
     SetWalletMode,
     VoidGrant,
+    WithdrawCharge,
 )
 from application.commands.subscription_requests import (
     CancelSubscription,
     ChangeSubscription,
     Subscribe,
 )
+from domain import identity
+from domain.invoicing.billing import BillingAccount, billing_id
+from domain.invoicing.draft import Draft, DraftCycle, DraftLine
+from domain.invoicing.events import BilledOverage
+from domain.money.exact import exact_value
 from domain.refusals import Refusal
 from domain.revenue.books import Books as RevenueBooks
 from domain.revenue.books import Movements, movements_of
@@ -57,7 +66,9 @@ from domain.revenue.tenant_books import TenantBooks
 from domain.revenue.terms import Terms, terms_of
 from domain.revenue.trial_balance import Balance, trial_balance_hash
 from domain.revenue.unbilled import UnbilledWallet
+from domain.wallet import overage
 from tests.books import CODEC, START, Books
+from tests.catalogue import TierSaid, meter, publish, said_price, use
 from tests.plans import Plans, flat, included, seat
 
 ORDER = [account.key for account in CHART]
@@ -65,6 +76,7 @@ COLUMNS = ("paid", "recognized", "breakage", "refunded", "escheated", "transferr
 PRODUCTS = ("plain", "team", "credits", "ready")
 picks = st.integers(0, 99)
 units = st.integers(1, 40)
+unit_prices = st.sampled_from(("0", "0.5", "1", "3"))
 shares = st.sampled_from(("0", "0.1", "0.25", "0.5", "0.999"))
 prices = st.sampled_from(("10", "3.33", "0.01", "100", "7.77"))
 
@@ -97,6 +109,11 @@ class BooksMachine(RuleBasedStateMachine):
         rolling = included("10", rollover=True, rollover_limit="5", recognition="ON_USAGE")
         plans.publish("credits", [flat("20")], [rolling])
         plans.publish("ready", [flat("10")], [included("5", recognition="RATABLE")])
+        meter(self.books, "level", "LATEST", unpriced_asset="CREDIT")
+        meter(self.books, "calls", unpriced_asset="CREDIT")
+        self.do(SetOverageLimit("ext:acme", "CREDIT", "100"))
+        self.versions = 0
+        self.change_prices("1", "1")
 
     # Means
 
@@ -206,6 +223,63 @@ class BooksMachine(RuleBasedStateMachine):
             charge = self.books.charge(self.name(), str(amount), occurred_at=occurred)
             self.charges.append(charge)
         self.fold()
+
+    @rule(
+        what=st.sampled_from(("level", "calls")), quantity=st.integers(0, 30),
+        late_hours=st.sampled_from((0, 0, 30)),
+    )  # fmt: skip
+    def use_at_a_price(self, what: str, quantity: int, late_hours: int) -> None:
+        occurred = self.now - timedelta(hours=late_hours)
+        with suppress(Refusal):
+            charge = use(self.books, self.name(), what, str(quantity), occurred_at=occurred)
+            self.charges.append(charge)
+        self.fold()
+
+    @rule(level=unit_prices, calls=unit_prices)
+    def change_prices(self, level: str, calls: str) -> None:
+        """The latest level at a unit price; calls at a volume price that falls."""
+        volume = (TierSaid(calls, "20"), TierSaid("0.1"))
+        publish(
+            self.books, "rates",
+            said_price("level", "UNIT", unit_price=level, asset="CREDIT"),
+            said_price("calls", "VOLUME", tiers=volume, asset="CREDIT"),
+        )  # fmt: skip
+        self.versions += 1
+        self.fold()
+
+    @rule(pick=picks, what=st.sampled_from((None, "level", "calls")), days=st.integers(1, 40))
+    def rate_anew(self, pick: int, what: str | None, days: int) -> None:
+        version = pick % self.versions + 1
+        since, until = self.now - timedelta(days=days), self.now + timedelta(days=1)
+        wallet_id = self.books.wallet().id
+        anew = RerateWallet(wallet_id, "rates", version, since, until, "t", what, dry=False)
+        if self.do(anew) is not None:
+            assert self.do(anew).charges == 0
+
+    @rule(pick=picks)
+    def withdraw_a_charge(self, pick: int) -> None:
+        if self.charges:
+            self.do(WithdrawCharge(self.charges[pick % len(self.charges)].id, "t"))
+
+    @rule(credited=st.sampled_from((None, None, "0.50")))
+    def invoice_the_overage(self, credited: str | None) -> None:
+        """All of it that is on no invoice, at its rate; a part of that may be credited."""
+        account = self.books.wallet().accounts.get("CREDIT")
+        ranges = tuple(account.unbilled()) if account is not None else ()
+        units = overage.length(ranges)
+        exact = exact_value(units, 6, "0.07")
+        line = DraftLine("month:2026-01", "CREDIT", None, None, exact, 1, units, "tokens", "CREDIT")
+        cycle = DraftCycle("month:2026-01", "2026-01", exact, 0)
+        customer = identity.customer_id(self.books.tenant_id, "acme")
+        stream = self.books.log.stream(billing_id(self.books.tenant_id, customer))
+        billing = BillingAccount.fold(stream)
+        version = billing.version if billing is not None else 0
+        billed = (BilledOverage("CREDIT", ranges),)
+        draft = Draft("USD", version, (line,), (cycle,), billed)
+        answer = self.do(IssueInvoice("ext:acme", "USD", draft)) if ranges else None
+        if answer is not None and credited is not None:
+            lines = (CreditedLine(1, credited),)
+            self.do(IssueCreditNote(answer.invoice.id, lines, "t", self.name()))
 
     @rule(pick=picks, share=st.sampled_from((None, "1", "0.5")), compensate=st.booleans())
     def give_back_a_charge(self, pick: int, share: str | None, compensate: bool) -> None:
