@@ -266,15 +266,8 @@ class Batch:
         since = key[2] - timedelta(seconds=FUTURE_SECONDS)
         known = self._older.get(wallet_id)
         if known is None or known[0] > since:
-            totals = Totals()
-            for event in self.log.rated_since(tenant_id, wallet_id, since):
-                if isinstance(event, OverageSettled):
-                    totals.repay(event.asset, event.grant_id, event.ranges)
-                    continue
-                moved: TotalsMoved | None = event.rated  # type: ignore[attr-defined]
-                if moved is not None:
-                    totals.move(TotalsMoved(moved.totals, moved.paid))
-            known = self._older[wallet_id] = (since, totals)
+            events = self.log.rated_since(tenant_id, wallet_id, since)
+            known = self._older[wallet_id] = (since, _totals_of(events))
         return known[1]
 
     def freshen(self, tenant_id: str) -> None:
@@ -582,11 +575,33 @@ class Work:
             raise NotFound(what=what, key=stream_id)
         return aggregate
 
+    def totals_in_log(self, wallet: Wallet, since: datetime) -> Totals:
+        """Return totals as a wallet's events since a time tell them, this batch's included,
+        with all who paid.
+        """
+        wallet.seal()
+        since -= timedelta(seconds=FUTURE_SECONDS)
+        kept = self.batch.log.rated_since(self.tenant_id, wallet.id, since)
+        own: list[Any] = [event for event in self.log if event.originator_id == wallet.id]
+        return _totals_of([*kept, *own])
+
     def repayments(self, wallet: Wallet) -> list[OverageSettled]:
         """Return how grants repaid a wallet's overage, this batch's included."""
         kept = self.batch.log.repayments(self.tenant_id, wallet.id)
         own: list[Any] = [event for event in self.log if event.originator_id == wallet.id]
         return kept + [event for event in own if isinstance(event, OverageSettled)]
+
+
+def _totals_of(events: Iterable[Any]) -> Totals:
+    totals = Totals(whole=True)
+    for event in events:
+        if isinstance(event, OverageSettled):
+            totals.repay(event.asset, event.grant_id, event.ranges)
+            continue
+        moved: TotalsMoved | None = getattr(event, "rated", None)
+        if moved is not None:
+            totals.move(TotalsMoved(moved.totals, moved.paid))
+    return totals
 
 
 def _is_id(text: str) -> bool:

@@ -5,7 +5,7 @@ taking what it took too little. The charge's amount stays the fact; its net is w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from application.commands.made_good import make_good
@@ -19,7 +19,7 @@ from domain.usage.events import ChargeRerated, ChargeWithdrawn
 from domain.wallet import overage
 from domain.wallet.burndown import merged
 from domain.wallet.events import Part, Range
-from domain.wallet.payers import PaidFor, Payers, Share, share_out
+from domain.wallet.payers import ALL, PaidFor, Payers, Share, share_out
 from domain.wallet.totals import RatedMove, TotalsMoved
 from domain.wallet.wallet import Wallet
 
@@ -77,7 +77,7 @@ def correct(
     if charge.observed:
         if correction.of_others and (account.burned_units or account.incurred_units):
             sharing = _sharing(wallet, charge, correction.totals, correction.of_others, paid)
-            _give_back(work, telling, sharing)
+            paid.note(_give_back(work, telling, sharing))
             return
         moved = TotalsMoved(correction.totals)
         wallet.reverse(charge.asset, charge.id, 0, (), (), at, rated=moved)
@@ -85,9 +85,9 @@ def correct(
         return
     sharing = _sharing(wallet, charge, correction.totals, correction.falls, paid)
     if correction.back_units >= 0:
-        _give_back(work, telling, sharing)
+        paid.note(_give_back(work, telling, sharing))
     else:
-        _take(work, telling, sharing)
+        paid.note(_take(work, telling, sharing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +194,17 @@ def _sharing(
             continue
         known.add(key)
         payers[key] = paid.of_cycle(key, ends_at).copy()
-        if key not in wallet.totals.payers:
+        kept = wallet.totals.payers.get(key)
+        if kept is None:
             news.append(told(key, payers[key]))
+        elif several and not kept.complete:
+            news.append(replace(told(key, payers[key]), anew=False, newest=ALL))
     shares = tuple(Share(key, -units, own.by_key[key]) for key, units in falls.items())
     return _Sharing(shares, payers, known, tuple(news), own.repaid)
 
 
-def _give_back(work: Work, telling: _Telling, sharing: _Sharing) -> None:
+def _give_back(work: Work, telling: _Telling, sharing: _Sharing) -> tuple[PaidFor, ...]:
+    """Give back to those who paid; return how what was paid changes."""
     wallet, charge, at = telling.wallet, telling.charge, telling.at
     asset = work.asset(charge.asset)
     shared = share_out(sharing.shares, sharing.payers, wallet.accounts[asset.key].unbilled())
@@ -240,10 +244,13 @@ def _give_back(work: Work, telling: _Telling, sharing: _Sharing) -> None:
         invoiced=shared.invoiced,
         made_good=made_good,
     )
+    return shared.paid
 
 
-def _take(work: Work, telling: _Telling, sharing: _Sharing) -> None:
-    """Burn what a charge took too little; what nothing covers becomes overage."""
+def _take(work: Work, telling: _Telling, sharing: _Sharing) -> tuple[PaidFor, ...]:
+    """Burn what a charge took too little; what nothing covers becomes overage. Return how
+    what was paid changes.
+    """
     wallet, charge, correction = telling.wallet, telling.charge, telling.correction
     reported = charge.reported
     tracked = tuple(
@@ -275,3 +282,4 @@ def _take(work: Work, telling: _Telling, sharing: _Sharing) -> None:
         incurred=settlement.overage,
         paid=shared.paid,
     )
+    return shared.paid

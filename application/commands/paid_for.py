@@ -4,19 +4,19 @@ price in a cycle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from application.commands.cycle_charges import charges_since
 from application.work import Work
-from domain.rating.running_total import TotalKey
+from domain.rating.running_total import RunningTotal, TotalKey
 from domain.usage.charge import UsageCharge
 from domain.usage.payments import OwnPayers, key_of, own_payers, payers_of
 from domain.wallet import overage
 from domain.wallet.burndown import merged
 from domain.wallet.events import OverageSettled, Part, Range
-from domain.wallet.payers import GivenUp, PaidFor, Payers
+from domain.wallet.payers import GivenUp, PaidFor, Payers, newest_of
 from domain.wallet.wallet import Wallet
 
 
@@ -68,18 +68,54 @@ class Paid:
         self._work = work
         self._wallet = wallet
         self._repaid: Sequence[OverageSettled] | None = None
+        self._read: dict[TotalKey, Payers] = {}
 
     def known(self, key: TotalKey, ends_at: datetime) -> Payers | None:
         """Return the payers of a price's cycle; None if each charge still has what it took."""
         work, totals = self._work, self._wallet.totals
         if not totals.dropped(key, ends_at):
-            return totals.payers.get(key)
+            kept = totals.payers.get(key)
+            return kept if kept is None or kept.complete else self._whole(key)
         older = work.batch.older(work.tenant_id, self._wallet.id, key)
         total, payers = older.get(key), older.payers.get(key)
         if total is not None and payers is not None:
             payers = payers.copy()
             payers.credit(self._credited(total.asset))
         return payers
+
+    def _whole(self, key: TotalKey) -> Payers:
+        """Return payers of whom the wallet keeps the newest only; the log is read once."""
+        whole = self._read.get(key)
+        if whole is None:
+            found = self._work.totals_in_log(self._wallet, key[2])
+            whole = self._read[key] = found.payers.get(key, Payers())
+            whole.credit(self._credited(found.by_key[key].asset))
+        return whole
+
+    def note(self, paid: Iterable[PaidFor]) -> None:
+        """Keep up with what was stated since they were read."""
+        for each in paid:
+            whole = self._read.get(each.key)
+            if whole is not None and each.newest is None:
+                whole.move(each)
+
+    def newest(self, key: TotalKey, units: int, owed: Sequence[Range]) -> PaidFor | None:
+        """Return who gives up `units` of a price's cycle, where what the wallet keeps does not
+        tell it.
+        """
+        kept = self._wallet.totals.payers.get(key)
+        if kept is None or kept.tell(units, owed):
+            return None
+        return newest_of(key, self._whole(key), units, owed)
+
+    def returnable_units(self, total: RunningTotal, units: int) -> int:
+        """Return what of `units` a price can give back of its cycle."""
+        account = self._wallet.accounts.get(total.asset)
+        kept = self._wallet.totals.payers.get(total.key)
+        owed = account.unbilled() if account is not None else ()
+        if kept is not None and not kept.complete and kept.tell(units, owed):
+            return units
+        return self.of_cycle(total.key, total.ends_at).units
 
     def of_cycle(self, key: TotalKey, ends_at: datetime) -> Payers:
         """Return them in any case. The charges of a cycle are read once: from then on the

@@ -50,12 +50,11 @@ class WalletStanding:
         work = self._work
         return work.batch.sightings.unseen(work.tenant_id, self._wallet.id, key, value)
 
-    def returnable_units(self, total: RunningTotal) -> int:
+    def returnable_units(self, total: RunningTotal, units: int) -> int:
         wallet = self._wallet
         if wallet.mode == "SHADOW":
             return total.amount_units
-        payers = Paid(self._work, wallet).of_cycle(total.key, total.ends_at)
-        return min(total.amount_units, payers.units)
+        return min(total.amount_units, Paid(self._work, wallet).returnable_units(total, units))
 
 
 def usage_of(meter: str, quantity: str | None, properties: Any, occurred_at: datetime) -> Usage:
@@ -133,11 +132,15 @@ def _shares_of(
         key = key_of(line)
         known = None
         if key is not None and line.ends_at is not None:
-            known = paid.known(key, line.ends_at)
+            known = wallet.totals.payers.get(key) or paid.known(key, line.ends_at)
             if known is None and (falls or place in rated.falling):
                 known = paid.of_cycle(key, line.ends_at)
             if known is not None and key not in wallet.totals.payers:
                 news.append(told(key, known))
+            elif line.amount_units < 0:
+                owed = wallet.accounts[rated.asset].unbilled()
+                again = paid.newest(key, -line.amount_units, owed)
+                news += [again] if again is not None else []
             before = wallet.totals.get(key)
             if before is not None and before.asset != rated.asset:
                 news.append(PaidFor(*key, anew=True))

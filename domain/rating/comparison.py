@@ -33,7 +33,7 @@ class _FromZero:
     def unseen(self, key: TotalKey, value: str) -> bool:
         return (key, value) not in self.seen
 
-    def returnable_units(self, total: RunningTotal) -> int:
+    def returnable_units(self, total: RunningTotal, _units: int) -> int:
         return total.amount_units
 
 

@@ -43,8 +43,10 @@ class Standing(Protocol):
         """Whether UNIQUE meets a value for the first time in its cycle."""
         ...
 
-    def returnable_units(self, total: RunningTotal) -> int:
-        """Return the most that the price can give back of what it took in the cycle."""
+    def returnable_units(self, total: RunningTotal, units: int) -> int:
+        """Return the most that the price can give back of what it took in the cycle; at least
+        `units` if it can give back as much.
+        """
         ...
 
 
@@ -138,7 +140,7 @@ def rate(
         factor = cost.table.factor(usage.properties) if cost.table is not None else 0
         units, exact = line_units(cost, before, after_quantity, factor)
         if units < 0:
-            units = -min(-units, standing.returnable_units(before))
+            units = -min(-units, standing.returnable_units(before, -units))
         amount_units += units
         if listed.may_fall:
             falling.append(len(lines))

@@ -50,7 +50,7 @@ class Replay:
     def unseen(self, key: TotalKey, value: str) -> bool:
         return (key, value) not in self.seen
 
-    def returnable_units(self, total: RunningTotal) -> int:
+    def returnable_units(self, total: RunningTotal, _units: int) -> int:
         if self._observed:
             return total.amount_units
         return min(total.amount_units, self.paid.get(total.key, 0))

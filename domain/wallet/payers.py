@@ -8,10 +8,11 @@ overage that was invoiced, which only a new grant can make good, since an invoic
 is. Never more than was taken; nor what a credit note gave back.
 Units of the price's asset.
 
-A wallet knows the payers of a price's cycle in full or not at all. It need not while each
-charge still has what it took: then each charge tells its own. It does from the first charge
-by a price whose lines may be below zero, and from the first time that one charge's money goes
-back because of another.
+A wallet knows the payers of a price's cycle or does not. It need not while each charge still
+has what it took: then each charge tells its own. It does from the first charge by a price
+whose lines may be below zero, and from the first time that one charge's money goes back
+because of another. Then it keeps the newest MOST_KEPT grants and ranges; should those not tell
+who gives up so much, its events do, which state all that ever changed.
 """
 
 from __future__ import annotations
@@ -26,14 +27,28 @@ from domain.wallet.overage import Range
 
 Part = tuple[str, int]
 
+MOST_KEPT = 100
+
 NO_PRICE: TotalKey = ("", "", datetime(1970, 1, 1, tzinfo=UTC))
 """Stands for the total of what no price rated: amounts that were stated."""
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """Payers of whom the newest are said. more_grants, more_overage: there are older ones."""
+
+    more_grants: bool
+    more_overage: bool
+
+
+ALL = Newest(more_grants=False, more_overage=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PaidFor:
     """How what was paid for a price in a cycle changes: `returned` goes off, then `added`
-    comes on, the newest last. anew: what was known before is void.
+    comes on, the newest last. anew: what was known before is void. newest: nothing changes,
+    `added` is read from the log again, as far as it is said.
     """
 
     product: str
@@ -44,6 +59,7 @@ class PaidFor:
     returned: tuple[Part, ...] = ()
     returned_overage: tuple[Range, ...] = ()
     anew: bool = False
+    newest: Newest | None = None
 
     @property
     def key(self) -> TotalKey:
@@ -53,11 +69,14 @@ class PaidFor:
 @dataclass(slots=True)
 class Payers:
     """Grants, the newest last, and ranges of the account's overage that paid and have not
-    got it back. What a grant repaid of the overage, the grant has paid.
+    got it back. What a grant repaid of the overage, the grant has paid. more_grants,
+    more_overage: there are older ones than these.
     """
 
     grants: list[Part] = field(default_factory=list)
     overage: list[Range] = field(default_factory=list)
+    more_grants: bool = False
+    more_overage: bool = False
 
     @property
     def units(self) -> int:
@@ -82,6 +101,28 @@ class Payers:
         for grant_id, units in self.grants:
             by_grant[grant_id] = by_grant.get(grant_id, 0) + units
         return by_grant
+
+    @property
+    def complete(self) -> bool:
+        return not (self.more_grants or self.more_overage)
+
+    def tell(self, units: int, owed: Sequence[Range]) -> bool:
+        """Whether these alone tell who gives up so much, in the order in which that goes."""
+        if self.complete:
+            return True
+        left = units - overage.length(overage.within(owed, self.overage))
+        if left <= 0 or self.more_overage:
+            return left <= 0
+        return left <= sum(part for _, part in self.grants)
+
+    def keep_newest(self) -> None:
+        """Let go of what is older than the newest MOST_KEPT."""
+        if len(self.grants) > MOST_KEPT:
+            del self.grants[:-MOST_KEPT]
+            self.more_grants = True
+        if len(self.overage) > MOST_KEPT:
+            del self.overage[:-MOST_KEPT]
+            self.more_overage = True
 
     def give_up(self, units: int, owed: Sequence[Range]) -> GivenUp:
         """Take off the newest that come to `units`. owed: the account's overage that is on
@@ -108,8 +149,14 @@ class Payers:
     # Folding
 
     def move(self, paid: PaidFor) -> None:
+        if paid.newest is not None:
+            self.grants, self.overage = list(paid.added), list(paid.added_overage)
+            self.more_grants = paid.newest.more_grants
+            self.more_overage = paid.newest.more_overage
+            return
         if paid.anew:
             self.grants, self.overage = [], []
+            self.more_grants = self.more_overage = False
         self.take_off(paid.returned, paid.returned_overage)
         for grant_id, units in paid.added:
             self._add(grant_id, units)
@@ -157,6 +204,19 @@ class Payers:
         kept, self.grants = self.grants, []
         for each, left in kept:
             self._add(each, left)
+
+
+def newest_of(key: TotalKey, payers: Payers, units: int, owed: Sequence[Range]) -> PaidFor:
+    """Return the newest payers of a price's cycle, and in any case those who give up `units`."""
+    rest = payers.copy()
+    gone = rest.give_up(units, owed)
+    rest.keep_newest()
+    return PaidFor(
+        *key,
+        added=(*rest.grants, *reversed(gone.parts)),
+        added_overage=tuple(overage.joined(rest.overage, gone.ranges)),
+        newest=Newest(rest.more_grants, rest.more_overage),
+    )
 
 
 def payers_told(paid: Iterable[PaidFor]) -> dict[TotalKey, Payers]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.struct import struct
 from domain.wallet.overage import Range
-from domain.wallet.payers import PaidFor, Payers, Share
+from domain.wallet.payers import Newest, PaidFor, Payers, Share
 
 
 @struct(frozen=True, slots=True)
@@ -53,12 +53,14 @@ NO_TOTALS = TotalsState()
 @dataclass(slots=True)
 class Totals:
     """closed_before: a cycle that ended by then may have moved and is no longer kept.
-    payers: of those totals whose payers are known (`domain/wallet/payers.py`).
+    payers: of those totals whose payers are known (`domain/wallet/payers.py`). whole: whether
+    all of them are kept, as they are read from the log.
     """
 
     by_key: dict[TotalKey, RunningTotal] = field(default_factory=dict)
     payers: dict[TotalKey, Payers] = field(default_factory=dict)
     closed_before: datetime | None = None
+    whole: bool = False
 
     # Asking
 
@@ -100,13 +102,19 @@ class Totals:
                 if paid.key not in self.by_key:  # of a cycle that only the log knows
                     continue
                 payers = self.payers[paid.key] = Payers()
-            payers.move(paid)
+            if not self.whole:
+                payers.move(paid)
+                payers.keep_newest()
+            elif paid.newest is None:
+                payers.move(paid)
 
     def repay(self, asset: str, grant_id: str, ranges: Iterable[Range]) -> None:
         """Note which grant repaid overage of an account."""
         for key, payers in self.payers.items():
             if payers.overage and self.by_key[key].asset == asset:
                 payers.repay(grant_id, ranges)
+                if not self.whole:
+                    payers.keep_newest()
 
     def credit(self, asset: str, ranges: Iterable[Range]) -> None:
         """Note overage of an account that a credit note gave back."""
@@ -122,7 +130,12 @@ class Totals:
         return TotalsState(
             tuple(self.by_key.values()),
             tuple(
-                PaidFor(*key, added=tuple(payers.grants), added_overage=tuple(payers.overage))
+                PaidFor(
+                    *key,
+                    added=tuple(payers.grants),
+                    added_overage=tuple(payers.overage),
+                    newest=Newest(payers.more_grants, payers.more_overage),
+                )
                 for key, payers in self.payers.items()
             ),
             self.closed_before,
@@ -157,8 +170,8 @@ class MovedTotals:
             self.totals[total.key] = total
         for paid in moved.paid:
             last = self.paid[-1] if self.paid else None
-            only_adds = not (paid.returned or paid.returned_overage or paid.anew)
-            if last is not None and last.key == paid.key and only_adds:
+            only_adds = not (paid.returned or paid.returned_overage or paid.anew or paid.newest)
+            if last is not None and last.key == paid.key and only_adds and _follows(last, paid):
                 self.paid[-1] = replace(
                     last,
                     added=(*last.added, *paid.added),
@@ -177,3 +190,11 @@ class MovedTotals:
 def unpaid(rated: RatedMove | None) -> TotalsMoved | None:
     """Return what usage moves that only looks: totals, which nobody pays for."""
     return TotalsMoved(rated.totals, (), rated.closed_before) if rated is not None else None
+
+
+def _follows(last: PaidFor, paid: PaidFor) -> bool:
+    """Whether what is added is newer than all that was, so that both may be said as one."""
+    if last.newest is not None:
+        return False
+    before, after = last.added_overage, paid.added_overage
+    return not before or not after or before[-1][1] <= after[0][0]

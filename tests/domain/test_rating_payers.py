@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from application.commands.requests import Money, RerateWallet, SetWalletMode, Wi
 from domain.catalog.price import Price, PriceModel, Tier
 from domain.refusals import InvalidInput, InvalidState
 from domain.usage.charge import UsageCharge
+from domain.wallet import payers
 from domain.wallet.events import WalletMode
 from tests.books import Books, reloaded
 from tests.catalogue import TierSaid, meter, publish, said_price, use
@@ -71,6 +73,7 @@ def prices(draw: st.DrawFn, key: str) -> Said:
     )
 
 
+kept = st.sampled_from([1, 2, payers.MOST_KEPT])  # of whoever paid, by a wallet
 versions = st.tuples(prices("in"), prices("out"))
 values = st.integers(0, 30)
 commands = st.one_of(
@@ -208,8 +211,10 @@ class History:
         assert account.available_units(self.books.clock.at) == self.granted_units - cost
         totals = wallet.totals
         assert sum(each.amount_units for each in totals.by_key.values()) == cost
-        for key, payers in totals.payers.items():
-            assert payers.units == totals.by_key[key].amount_units
+        for key, paid in totals.payers.items():
+            assert paid.units == totals.by_key[key].amount_units or not paid.complete
+            assert len(paid.grants) <= payers.MOST_KEPT
+            assert len(paid.overage) <= payers.MOST_KEPT
 
 
 def check_consistent(wallet: Any, books: Books) -> None:
@@ -232,6 +237,7 @@ def check_consistent(wallet: Any, books: Books) -> None:
     aggregation=st.sampled_from(["adds", "falls", "both"]),
     first=versions,
     said=st.lists(commands, max_size=9),
+    kept=kept,
     data=st.data(),
 )
 def test_nets_are_what_is_left_costs(
@@ -240,17 +246,19 @@ def test_nets_are_what_is_left_costs(
     aggregation: str,
     first: tuple[Said, ...],
     said: list[tuple[Any, ...]],
+    kept: int,
     data: st.DataObject,
 ) -> None:
     # given
     history = History(wallet, aggregation, first)
-    # when
-    for command in said:
-        history.do(command)
-        # then
-        history.check()
-    # when all of it never happened
-    history.withdraw_all(data)
+    with patch.object(payers, "MOST_KEPT", kept):
+        # when
+        for command in said:
+            history.do(command)
+            # then
+            history.check()
+        # when all of it never happened
+        history.withdraw_all(data)
     # then
     history.check_all_is_back()
 
@@ -311,6 +319,7 @@ def _of_others(charge: UsageCharge) -> int:
     aggregation=st.sampled_from(["adds", "falls", "both"]),
     first=versions,
     said=st.lists(commands | refunds | modes, max_size=10),
+    kept=kept,
     data=st.data(),
 )
 def test_never_more_goes_back_than_was_taken(
@@ -319,16 +328,18 @@ def test_never_more_goes_back_than_was_taken(
     aggregation: str,
     first: tuple[Said, ...],
     said: list[tuple[Any, ...]],
+    kept: int,
     data: st.DataObject,
 ) -> None:
     # given
     history = Refunded(wallet, aggregation, first)
-    # when
-    for command in said:
-        history.do(command)
-        # then
-        history.check()
-    # when all of it never happened
-    history.withdraw_all(data)
+    with patch.object(payers, "MOST_KEPT", kept):
+        # when
+        for command in said:
+            history.do(command)
+            # then
+            history.check()
+        # when all of it never happened
+        history.withdraw_all(data)
     # then
     history.check_all_is_back()
