@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from domain.aggregate import Event
+from domain.rating.rate import Sight
 from domain.rating.running_total import TotalKey
 from domain.wallet.sightings import ValueForgotten, ValueSeen, sighting_id
+
+Told = TypeVar("Told", ValueSeen, ValueForgotten)
 
 
 class LatestEvents(Protocol):
@@ -41,37 +44,20 @@ class Sightings:
     def unseen(self, tenant_id: str, wallet_id: str, key: TotalKey, value: str) -> bool:
         return not isinstance(self._last(tenant_id, wallet_id, key, value), ValueSeen)
 
-    def see(
+    def tell(
         self,
+        event_class: type[Told],
         tenant_id: str,
         wallet_id: str,
-        key: TotalKey,
-        value: str,
+        sight: Sight,
         charge_id: str,
         at: datetime,
-    ) -> ValueSeen:
-        """Return the event of a first sight."""
-        last = self._last(tenant_id, wallet_id, key, value)
-        sighting = sighting_id(wallet_id, key, value, self._secret)
+    ) -> Told:
+        """Return the event that a value was seen first, or that it counts as new again."""
+        last = self._last(tenant_id, wallet_id, sight.key, sight.value)
+        sighting = sighting_id(wallet_id, sight.key, sight.value, self._secret)
         version = last.originator_version + 1 if last is not None else 1
-        event = ValueSeen(sighting, version, at, wallet_id, charge_id)
-        self._known[wallet_id][sighting] = event
-        return event
-
-    def forget_value(
-        self,
-        tenant_id: str,
-        wallet_id: str,
-        key: TotalKey,
-        value: str,
-        charge_id: str,
-        at: datetime,
-    ) -> ValueForgotten:
-        """Return the event that a value counts as new again."""
-        last = self._last(tenant_id, wallet_id, key, value)
-        assert last is not None
-        sighting = sighting_id(wallet_id, key, value, self._secret)
-        event = ValueForgotten(sighting, last.originator_version + 1, at, wallet_id, charge_id)
+        event = event_class(sighting, version, at, wallet_id, charge_id)
         self._known[wallet_id][sighting] = event
         return event
 

@@ -23,6 +23,7 @@ from domain.wallet import overage
 from domain.wallet.burndown import merged
 from domain.wallet.events import GrantReturn
 from domain.wallet.payers import PaidFor, Share, payers_told, share_out
+from domain.wallet.sightings import ValueSeen
 from domain.wallet.telling import tell_unpriced
 from domain.wallet.totals import RatedMove
 from domain.wallet.usage_credit import credit_usage
@@ -154,10 +155,8 @@ def note_rated(work: Work, wallet: Wallet, rated: Rated, charge_id: str, at: dat
     """Write down the values that UNIQUE met first with this charge, and what had no price."""
     tell_unpriced(wallet, rated.asset, rated.lines, at)
     for sight in rated.sights:
-        seen = work.batch.sightings.see(
-            work.tenant_id, wallet.id, sight.key, sight.value, charge_id, at
-        )
-        work.log.append(seen)
+        sightings = work.batch.sightings
+        work.log.append(sightings.tell(ValueSeen, work.tenant_id, wallet.id, sight, charge_id, at))
 
 
 def credited(

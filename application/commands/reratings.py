@@ -24,6 +24,7 @@ from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeRerated
 from domain.usage.payments import key_of, refunded_of
 from domain.wallet.payers import NO_PRICE
+from domain.wallet.sightings import ValueSeen
 from domain.wallet.wallet import Wallet
 
 
@@ -322,7 +323,7 @@ def _note_sights(work: Work, wallet: Wallet, anew: Sequence[_Anew]) -> None:
     at = wallet.time(work.now)
     for charge_id, sight in met:
         if sightings.unseen(work.tenant_id, wallet.id, sight.key, sight.value):
-            seen = sightings.see(work.tenant_id, wallet.id, sight.key, sight.value, charge_id, at)
+            seen = sightings.tell(ValueSeen, work.tenant_id, wallet.id, sight, charge_id, at)
             work.log.append(seen)
 
 

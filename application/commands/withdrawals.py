@@ -18,7 +18,7 @@ from domain.catalog.meter import Aggregation, Meter
 from domain.rating.price_list import ListedPrice, PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
 from domain.rating.quantity import ONE, distinct_value, quantity_of
-from domain.rating.rate import RatedLine, Usage
+from domain.rating.rate import RatedLine, Sight, Usage
 from domain.rating.replay import Recorded, Replay
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidState
@@ -28,6 +28,7 @@ from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeWithdrawn
 from domain.usage.payments import key_of, refunded_of
 from domain.wallet.payers import NO_PRICE
+from domain.wallet.sightings import ValueForgotten
 from domain.wallet.wallet import Wallet
 
 WITHDRAWABLE = ("SETTLED", "OBSERVED", "PARTIALLY_REFUNDED", "REFUNDED")
@@ -101,7 +102,7 @@ class _Cycle:
         self._wallet = wallet
         self._charge = charge
         self._charges: list[UsageCharge] | None = None
-        self._forgotten: list[tuple[TotalKey, str]] = []
+        self._forgotten: list[Sight] = []
         reported = charge.reported
         self._usage = usage_of_charge(charge)
         self._lists: PriceLists = work.batch.price_lists(work.tenant_id)
@@ -185,7 +186,7 @@ class _Cycle:
             if distinct_value(meter, usage_of_charge(each).properties) == value
         ]
         if all(each.id == self._charge.id for each in bringing):
-            self._forgotten.append((key, value))
+            self._forgotten.append(Sight(key, value))
             return self._less(ONE, listed, before)
         by_rows = listed is not None and listed.cost.table is not None
         if by_rows and bringing[0].id == self._charge.id:
@@ -221,10 +222,10 @@ class _Cycle:
     def forget_values(self) -> None:
         """Let the values that nothing brought any more count as new again."""
         work = self._work
-        for key, value in self._forgotten:
-            at = self._wallet.time(work.now)
-            event = work.batch.sightings.forget_value(
-                work.tenant_id, self._wallet.id, key, value, self._charge.id, at
+        at = self._wallet.time(work.now)
+        for sight in self._forgotten:
+            event = work.batch.sightings.tell(
+                ValueForgotten, work.tenant_id, self._wallet.id, sight, self._charge.id, at
             )
             work.log.append(event)
 
