@@ -25,6 +25,7 @@ from projections.pages import Page, cursor, place
 from projections.tenant_rows import TenantRows
 
 _AT_ONCE = 500
+_ENTRIES_AT_ONCE = 2_000
 _PART = 10**18
 _REVENUE = [account.key for account in CHART if account.type == "REVENUE"]
 
@@ -50,7 +51,6 @@ _MONTHS = """
 _LATER = """
     SELECT {columns} FROM {journal} WHERE tenant = %(tenant)s AND {later} AND number <= %(last)s
     AND (obligation_id = ANY(%(ids)s::uuid[]) OR from_grant_id = ANY(%(ids)s::uuid[]))
-    ORDER BY number
 """
 _TERMS = """
     SELECT DISTINCT ON (obligation_id) {columns} FROM {obligation_terms}
@@ -213,14 +213,24 @@ class ScheduleQueries(TenantRows):
             for obligation_id, period, *figures, _ in rows
         ]  # fmt: skip
         if as_of is not None and rows:
-            asked = {"ids": list(wanted), "as_of": as_of, "last": rows[0][-1]}
-            entries = self._rows(
-                tenant_id, _LATER, asked, columns=JOURNAL.selected(), later=recorded_after(as_of)
-            )
-            moved = _before(moved, movements_of(map(JOURNAL.row_of, entries)))
+            moved = _before(moved, self._later(tenant_id, list(wanted), as_of, rows[0][-1]))
         return {
             key: list(group) for key, group in groupby(moved, key=lambda each: each.obligation_id)
         }
+
+    def _later(
+        self, tenant_id: str, ids: list[str], as_of: AsOf, last: int
+    ) -> Mapping[tuple[str, str, str], Movements]:
+        """Return what moved these obligations after then, up to the entry of number `last`."""
+        query = self._location.query(
+            _LATER, columns=JOURNAL.selected(), later=recorded_after(as_of)
+        )
+        with self._transaction(tenant_id) as connection, connection.cursor("later") as entries:
+            connection.execute("SET LOCAL cursor_tuple_fraction = 1")
+            entries.itersize = _ENTRIES_AT_ONCE
+            asked = {"tenant": tenant_id, "ids": ids, "as_of": as_of, "last": last}
+            entries.execute(query, asked)
+            return movements_of(map(JOURNAL.row_of, entries))
 
     def _as_it_was(
         self, tenant_id: str, chosen: Sequence[Obligation], as_of: AsOf | None
