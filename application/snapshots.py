@@ -15,8 +15,9 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
+from application.storage import arrays
 from application.storage.recorder import LedgerRecorder, Rows
-from application.storage.streams import SNAPSHOT_TOPIC, insert_snapshot, snapshot_of
+from application.storage.streams import SNAPSHOT_TOPIC, insert_snapshots, snapshot_of
 from application.work import Batch
 
 LIGHTEST_SNAPSHOT = 16 * 1_024
@@ -38,7 +39,7 @@ class Snapshots:
 
     def __init__(self, recorder: LedgerRecorder) -> None:
         self._recorder = recorder
-        self._statement = insert_snapshot(recorder.shard)
+        self._statement = insert_snapshots(recorder.shard)
         self._since: dict[str, int] = {}
         self._last: dict[str, int] = {}
         self._queue: queue.Queue[Due | None] = queue.Queue(maxsize=1_000)
@@ -105,12 +106,13 @@ class Snapshots:
 
     def _write(self) -> None:
         while rows := self._gathered():
+            # Of those of one wallet and day only the newest would stay.
+            due = {(row["id"], row["at"].date()): row for row in rows}
             try:
                 with self._recorder.connection() as connection, connection.transaction():
                     # One that a crash takes is due again: nobody waits for the disk.
                     connection.execute("SET LOCAL synchronous_commit = off")
-                    for row in rows:
-                        connection.execute(self._statement, row)
+                    connection.execute(self._statement, _columns(list(due.values())))
             except (psycopg.Error, PoolTimeout) as error:
                 logger.warning("snapshots not written", error=type(error).__name__)
 
@@ -129,3 +131,14 @@ class Snapshots:
         if rows:
             self._queue.put(None)  # for the next look
         return rows
+
+
+def _columns(due: Sequence[Due]) -> tuple[arrays.Column, ...]:
+    return (
+        arrays.uuids([row["tenant"] for row in due]),
+        arrays.uuids([row["id"] for row in due]),
+        arrays.numbers([row["version"] for row in due]),
+        arrays.texts([row["topic"] for row in due]),
+        arrays.octets([row["state"] for row in due]),
+        arrays.times([row["at"] for row in due]),
+    )

@@ -177,17 +177,19 @@ def snapshot_of(wallet: Wallet) -> bytes:
     return _encode_state(wallet.state())
 
 
-def insert_snapshot(shard: Shard) -> Composed:
-    """Keep a snapshot; of the same day's only the newest stays.
+def insert_snapshots(shard: Shard) -> Composed:
+    """Keep snapshots, one a wallet and day at most; of the same day only the newest stays.
 
-    Parameters: tenant, wallet id, version, topic, state, recorded_at.
+    Parameters, as columns: tenant, wallet id, version, topic, state, recorded_at.
     """
     return SQL(
-        "WITH kept AS (INSERT INTO {schema}.snapshots"
+        "WITH due AS (SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[], %b::text[],"
+        " %b::bytea[], %b::timestamptz[]) AS due (tenant, id, version, topic, state, at)),"
+        " kept AS (INSERT INTO {schema}.snapshots"
         " (tenant, originator_id, originator_version, topic, state, recorded_at)"
-        " VALUES (%(tenant)s, %(id)s, %(version)s, %(topic)s, %(state)s, %(at)s)"
-        " ON CONFLICT DO NOTHING)"
-        " DELETE FROM {schema}.snapshots WHERE tenant = %(tenant)s AND originator_id = %(id)s"
-        " AND originator_version < %(version)s"
-        " AND recorded_at >= date_trunc('day', %(at)s::timestamptz, 'UTC')"
+        " SELECT * FROM due ON CONFLICT DO NOTHING)"
+        " DELETE FROM {schema}.snapshots AS older USING due"
+        " WHERE older.tenant = due.tenant AND older.originator_id = due.id"
+        " AND older.originator_version < due.version"
+        " AND older.recorded_at >= date_trunc('day', due.at, 'UTC')"
     ).format(schema=Identifier(shard.schema))

@@ -9,6 +9,7 @@ from domain.wallet.wallet import Wallet
 
 MIB = 1024 * 1024
 DEFAULT_BYTES = 512 * MIB
+EVENTS_UNTIL_WEIGHED = 10  # by so few events a wallet does not grow much
 
 # What CPython 3.11 takes on 64 bits, with ids and keys; a test holds them to what is measured.
 _WALLET_BYTES = 2_000
@@ -34,7 +35,7 @@ class WalletCache:
 
     def __init__(self, most_bytes: int = DEFAULT_BYTES) -> None:
         self.most_bytes = most_bytes
-        self._wallets: OrderedDict[str, tuple[Wallet, int]] = OrderedDict()
+        self._wallets: OrderedDict[str, tuple[Wallet, int, int]] = OrderedDict()
         self.bytes = 0
         self.hits = 0
         self.misses = 0
@@ -56,13 +57,13 @@ class WalletCache:
         for wallet in wallets:
             wallet_id = wallet.id
             before = kept.get(wallet_id)
-            size = estimated_bytes(wallet)
-            if before is None or before[0] is not wallet or before[1] != size:
-                kept[wallet_id] = (wallet, size)
+            if before is None or before[0] is not wallet or wallet.version >= before[2]:
+                size = estimated_bytes(wallet)
+                kept[wallet_id] = (wallet, size, wallet.version + EVENTS_UNTIL_WEIGHED)
                 self.bytes += size - (before[1] if before is not None else 0)
             kept.move_to_end(wallet_id)
         while self.bytes > self.most_bytes and kept:
-            _, (_, size) = kept.popitem(last=False)
+            _, (_, size, _) = kept.popitem(last=False)
             self.bytes -= size
 
     def drop(self, wallet_id: str) -> None:

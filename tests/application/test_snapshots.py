@@ -21,6 +21,7 @@ pytestmark = pytest.mark.storage
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A_DAY = timedelta(days=1)
 A_DAYS_CHARGES = 120
+A_BATCH_WORTH_KEEPING = 500
 PAD = {"pad": "x" * 50}
 
 
@@ -65,13 +66,13 @@ def a_day(logins: dict[Role, Login], tenant: str) -> Iterator[Engine]:
         yield engine
 
 
-def kept(engine: Engine) -> list[tuple[int, datetime]]:
-    """Return version and time of the wallet's snapshots."""
+def kept(engine: Engine, customer: str = "acme") -> list[tuple[int, datetime]]:
+    """Return version and time of a wallet's snapshots."""
     with engine.recorder.connection() as connection:
         rows = connection.cursor(row_factory=tuple_row).execute(
             "SELECT originator_version, recorded_at FROM ledger_00.snapshots"
             " WHERE tenant = %s AND originator_id = %s ORDER BY 1",
-            (engine.tenant_id, engine.wallet_id()),
+            (engine.tenant_id, engine.wallet_id(customer)),
         )
         return [(version, at) for version, at in rows]
 
@@ -113,6 +114,29 @@ def assert_same(one: Wallet, other: Wallet) -> None:
 
 def test_a_day_keeps_its_newest_snapshot(reopened: Engine) -> None:
     assert [at for _, at in kept(reopened)] == [NOON, NOON + A_DAY, NOON + 2 * A_DAY]
+
+
+def test_wallets_that_are_due_together_are_all_kept(logins: dict[Role, Login], tenant: str) -> None:
+    # given
+    clock = SetClock(NOON)
+    customers = ("acme", "brook", "cliff")
+    with running(logins, clock, tenant) as engine:
+        for customer in customers:
+            engine.funded("10000", customer)
+        # when: two batches, each heavy enough for a snapshot of every wallet
+        for batch in range(2):
+            engine.done(
+                *(
+                    usage(f"{customer}-{batch}-{number}", customer=customer)
+                    for number in range(A_BATCH_WORTH_KEEPING)
+                    for customer in customers
+                )
+            )
+    # then: of each the newest of the day
+    with running(logins, clock, tenant) as engine:
+        for customer in customers:
+            ((version, at),) = kept(engine, customer)
+            assert (version, at) == (engine.wallet(customer).version, NOON)
 
 
 def test_a_snapshot_is_the_wallet(reopened: Engine) -> None:
