@@ -28,6 +28,7 @@ BATCH = 1_000
 ROUNDS_OF_RAW = 5
 ROWS_OF_RAW = 100_000
 ROWS_A_COMMIT = 2_000  # of 1 000 charges over 1 000 wallets
+WARM_SECONDS = 6
 MOST_LAG_SECONDS = 2.0
 LEAST_RATIO = 0.2
 MOST_GROWTH = 1.25
@@ -76,14 +77,16 @@ class Sustained:
 
 
 def sustained(served: Served, seconds: int) -> Sustained:
-    """Send for so long; look at lag and memory once a second, after a tenth of the time."""
+    """Send for so long; look at lag and memory once a second, after a tenth of the time, and
+    once what folds apart has begun.
+    """
     taken = Sustained(0, 0.0)
     began = perf_counter()
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         sent: Future[int] = process.submit(send, served.port, seconds)
         while not sent.done():
             time.sleep(1)
-            if perf_counter() - began > seconds / 10 + 2:
+            if perf_counter() - began > seconds / 10 + WARM_SECONDS:
                 taken.lags.append(lag_seconds(served))
                 taken.resident_mib.append(served.resident_mib())
         taken.charges = sent.result()

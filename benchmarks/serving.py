@@ -122,7 +122,9 @@ def _await_ready(served: Served) -> None:
 
 
 def _with_children(pid: int) -> Sequence[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()
+    """Return a process and all that its threads have begun."""
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [child for each in threads for child in each.read_text("utf-8").split()]
     return [pid, *(each for child in children for each in _with_children(int(child)))]
 
 
