@@ -84,11 +84,15 @@ class Folding:
             while not stop.wait(GLANCE_SECONDS):
                 if monotonic() < pause_until or not self._is_much():
                     continue
-                projector = Projector()
+                pause_until = monotonic() + PAUSE_SECONDS
+                try:
+                    projector = Projector()
+                except OSError as error:
+                    _log.warning("no projector", error=type(error).__name__)
+                    continue
                 if projector.becomes_ready(stop):
                     return projector
-                with projector:
-                    pause_until = monotonic() + PAUSE_SECONDS
+                projector.end()
             return None
         finally:
             here.set()
@@ -142,6 +146,9 @@ class Projector:
         return self
 
     def __exit__(self, *_: Any) -> None:
+        self.end()
+
+    def end(self) -> None:
         """Let it finish its step, and wait for it."""
         with suppress(OSError):
             self._line.shutdown(socket.SHUT_RDWR)

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from application.storage.database import Login
-from interfaces.processes.folding import Projector, worth_a_process
+from interfaces.processes import folding
+from interfaces.processes.folding import Folding, Projector, worth_a_process
 from tests.processes.commands import client_of, command, environment, stopped, told
 from tests.scenarios.server import Client
 
@@ -70,6 +71,38 @@ def test_a_projector_ends_once_its_line_is_closed(
         assert projector.status is None
     # then
     assert projector.status == 0
+
+
+def test_where_no_process_can_be_started_the_server_goes_on_folding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried, folded_after = threading.Event(), threading.Event()
+
+    def no_process() -> Projector:
+        tried.set()
+        raise OSError
+
+    class Busy:
+        def __init__(self) -> None:
+            self.on_batch: list[Callable[[str, int, float], None]] = []
+
+        def run(self, stop: threading.Event) -> None:
+            while not stop.wait(0.01):
+                for observe in self.on_batch:
+                    observe("balances", EVENTS, 1.0)
+                if tried.is_set():
+                    folded_after.set()
+
+    monkeypatch.setattr(folding, "Projector", no_process)
+    stop = threading.Event()
+    runs = threading.Thread(target=Folding(Busy()).run, args=(stop,))
+    # when
+    runs.start()
+    # then
+    assert tried.wait(30)
+    assert folded_after.wait(30)
+    stop.set()
+    runs.join()
 
 
 def _send_until(reached: Callable[[], bool], client: Client, numbers: count[int]) -> None:
