@@ -19,25 +19,20 @@ from psycopg import Cursor
 from psycopg.rows import tuple_row
 from psycopg_pool import PoolTimeout
 
+from application.batch import Batch, Overtaken
 from application.clock import Clock
 from application.codec import EventCodec
 from application.commands.handlers import decide, own_stream
 from application.commands.requests import AuthorizeUsage, Command, RecordUsage
 from application.errors import NotASandbox
 from application.outcomes import Decision, Item
+from application.registries import AssetRegistry, CatalogRegistry, TenantRegistry
 from application.sights_ahead import prefetch_sights
 from application.snapshots import Due, Snapshots
 from application.storage.recorder import LedgerRecorder, Rows
 from application.storage.streams import StreamReader
 from application.storage.wallets import WalletCache
-from application.work import (
-    AssetRegistry,
-    Batch,
-    CatalogRegistry,
-    Overtaken,
-    TenantRegistry,
-    Work,
-)
+from application.work import Work
 from domain import identity
 from domain.aggregate import Event
 from domain.refusals import Refusal

@@ -16,11 +16,11 @@ from psycopg.sql import SQL, Composable, Identifier
 
 from application.clock import Clock
 from application.codec import EventCodec
+from application.registries import AssetRegistry
 from application.storage import arrays
 from application.storage.database import Pool
 from application.storage.shard import FIRST_SHARD, Shard
 from application.storage.streams import RATED_TOPICS, StreamReader
-from application.work import AssetRegistry
 from domain import identity
 from domain.aggregate import Aggregate
 from domain.catalog.catalog import Catalog

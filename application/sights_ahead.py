@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from application.batch import Batch
 from application.commands.rated_usage import usage_of
 from application.commands.requests import AuthorizeUsage, RecordUsage
-from application.work import Batch
 from domain.rating.pricing import terms_at
 from domain.rating.rate import Usage, sights
 from domain.rating.running_total import TotalKey

@@ -15,10 +15,10 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
+from application.batch import Batch
 from application.storage import arrays
 from application.storage.recorder import LedgerRecorder, Rows
 from application.storage.streams import SNAPSHOT_TOPIC, insert_snapshots, snapshot_of
-from application.work import Batch
 
 LIGHTEST_SNAPSHOT = 16 * 1_024
 MEAN_EVENT_WEIGHT = 300

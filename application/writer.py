@@ -19,6 +19,7 @@ import structlog
 from psycopg import Cursor
 from psycopg_pool import PoolTimeout
 
+from application.batch import Overtaken
 from application.deciding import NOTHING_MOVES, Broken, Decided, Decider, Moving, Undone
 from application.errors import OutcomeUnknown
 from application.garbage import collect_beside
@@ -40,7 +41,6 @@ from application.storage.recorder import (
     Rows,
 )
 from application.waiting import FairQueue, Waiting
-from application.work import Overtaken
 from domain.refusals import Overloaded, Refusal
 
 LARGEST_BATCH = 1_000

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from application.batch import Batch
 from application.caller import Caller
 from application.clock import SetClock
 from application.codec import EventCodec, topic_of
@@ -28,9 +29,10 @@ from application.commands.requests import (
     RecordUsage,
     RefundCharge,
 )
+from application.registries import AssetRegistry
 from application.storage.streams import RATED_TOPICS
 from application.storage.wallets import WalletCache
-from application.work import AssetRegistry, Batch, Work
+from application.work import Work
 from domain import identity
 from domain.aggregate import Event
 from domain.catalog.catalog import Catalog

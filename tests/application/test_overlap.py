@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from application.batch import Batch
 from application.commands.requests import Command, FreezeWallet, IssueGrant
 from application.commands.spend_requests import SetBudgetTemplate
 from application.ledger import Ledger, Outcome
 from application.storage.recorder import CommitUnknown, NotRecorded, Rows
 from application.storage.wallets import WalletCache
-from application.work import Batch
 from application.writer import LARGEST_BATCH
 from domain.refusals import InsufficientFunds, InvalidState, SpendLimitReached
 from tests.application.engine import Engine, replayed, settled, usage

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from graphql import DocumentNode
 from strawberry.types import ExecutionResult
 
+from application.batch import Batch
 from application.caller import Caller
 from application.clock import SetClock
 from application.codec import EventCodec, topic_of
@@ -18,8 +19,9 @@ from application.commands.requests import Command
 from application.errors import NotASandbox
 from application.ledger import Outcome
 from application.reading import LoggedEvent
+from application.registries import AssetRegistry
 from application.storage.wallets import WalletCache
-from application.work import AssetRegistry, Batch, Work
+from application.work import Work
 from domain import identity
 from domain.aggregate import Aggregate, Event
 from domain.catalog.catalog import Catalog
