@@ -87,6 +87,10 @@ class LogBatch:
         )
 
 
+# So that no batch, however rare its topics, is a scan of all that is left of the log.
+_POSITIONS_A_ROW = 2
+
+
 class LogReader:
     """Reads one shard's log by position. Positions become visible in order."""
 
@@ -117,20 +121,23 @@ class LogReader:
         topics: Iterable[str] | None = None,
     ) -> LogBatch:
         """Return at most `size` rows after `start`, none beyond `limit`, of `topics` if given;
-        it ends where the log does, or `limit` is, when no more of them are there.
+        it ends after them, or where as many positions were looked at as a batch may take.
 
         The last commit is left out if not all of it is among them, so that what was written
         together is folded together; unless there is no other.
         """
-        end = self.head(connection) if limit is None else limit
-        if end <= start:
+        upto = self.head(connection) if limit is None else limit
+        if upto <= start:
             return LogBatch(start, start, (), self._decode)
+        end = min(upto, start + _POSITIONS_A_ROW * size)
         of = None if topics is None else list(topics)
         cursor = connection.cursor(binary=True)
         cursor.execute(self._rows, (start, end, of, of, size))
         rows = [LoggedRow._make(row) for row in cursor.fetchall()]
         if len(rows) == size:
-            end = self._end_of_commits(connection, start, rows[-1].position)
+            end = rows[-1].position
+        if end < upto:
+            end = self._end_of_commits(connection, start, end)
             while rows and rows[-1].position > end:
                 rows.pop()
         return LogBatch(start, end, rows, self._decode)
