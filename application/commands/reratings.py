@@ -11,7 +11,12 @@ from application.commands.corrections import Correction, bounded, correct
 from application.commands.cycle_charges import charges_since
 from application.commands.paid_for import Paid
 from application.commands.requests import RerateWallet
-from application.commands.withdrawals import own_terms, recorded, usage_of_charge
+from application.commands.withdrawals import (
+    given_back,
+    own_terms,
+    recorded,
+    usage_of_charge,
+)
 from application.work import Work
 from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
@@ -22,7 +27,7 @@ from domain.refusals import InvalidInput
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeRerated
-from domain.usage.payments import key_of, refunded_of
+from domain.usage.payments import key_of
 from domain.wallet.payers import NO_PRICE
 from domain.wallet.sightings import ValueSeen
 from domain.wallet.wallet import Wallet
@@ -65,9 +70,8 @@ class _Anew:
         for line in self.charge.current_lines:
             key = key_of(line) or NO_PRICE
             falls[key] = falls.get(key, 0) + line.amount_units
-        for given_back in (refunded_of(self.charge), self.credited):
-            for key, units in given_back.items():
-                falls[key] = falls.get(key, 0) - units
+        for key, units in given_back(self.charge, self.credited).items():
+            falls[key] = falls.get(key, 0) - units
         for line in self.lines:
             key = key_of(line) or NO_PRICE
             falls[key] = falls.get(key, 0) - self._rest(line.amount_units)

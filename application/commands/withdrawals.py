@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from application.commands.rated_usage import WalletStanding, usage_of
 from application.commands.requests import WithdrawCharge
 from application.work import Work
 from domain.catalog.meter import Aggregation, Meter
+from domain.money.rounding import part_of
 from domain.rating.price_list import ListedPrice, PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
 from domain.rating.quantity import ONE, distinct_value, quantity_of
@@ -25,7 +27,7 @@ from domain.refusals import InvalidState
 from domain.subscriptions.cycles import Cycle
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
-from domain.usage.events import ChargeWithdrawn
+from domain.usage.events import ChargeRerated, ChargeWithdrawn
 from domain.usage.payments import key_of, refunded_of
 from domain.wallet.payers import NO_PRICE
 from domain.wallet.sightings import ValueForgotten
@@ -81,11 +83,11 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
         back_units = left_units
         falls = {NO_PRICE: back_units}
     elif back_units > 0:
+        given = given_back(charge, credited)
         given_units = sum(line.amount_units for line in charge.current_lines) - left_units
         back_units = max(back_units - given_units, 0)
-        for given_back in (refunded_of(charge), credited):
-            for key, units in given_back.items():
-                falls[key] = falls.get(key, 0) - units
+        for key, units in given.items():
+            falls[key] = falls.get(key, 0) - units
     falls = bounded(falls, back_units) if falls else {}
     correction = Correction(falls, tuple(totals), tuple(rest), of_others)
     correct(work, wallet, charge, correction, ChargeWithdrawn, command.reason, paid)
@@ -280,6 +282,25 @@ def _fall(line: RatedLine, listed: ListedPrice, before: RunningTotal, after: Run
     own = cost.cost(quantity_of(line.after)) - cost.cost(quantity_of(line.before))
     alone = line.amount_units - own if cost.adds_to_events else 0
     return cost.cost(before.quantity) - cost.cost(after.quantity) + alone
+
+
+def given_back(charge: UsageCharge, credited: Mapping[TotalKey, int]) -> dict[TotalKey, int]:
+    """Return what of each price refunds and credit notes have given back: since it was rated
+    anew, the same share of each line.
+    """
+    given = Counter(refunded_of(charge)) + Counter(credited)
+    if not any(isinstance(event, ChargeRerated) for event in charge.given):
+        return dict(given)
+    lines = [line for line in charge.current_lines if line.amount_units > 0]
+    whole = sum(line.amount_units for line in lines)
+    units = sum(line.amount_units for line in charge.current_lines)
+    units -= charge.net_units - sum(credited.values())
+    given = Counter()
+    upto = 0
+    for line in lines:
+        before, upto = upto, upto + line.amount_units
+        given[key_of(line) or NO_PRICE] += part_of(units, before, upto, whole)
+    return dict(given)
 
 
 def recorded(charge: UsageCharge, credited: Mapping[TotalKey, int]) -> Recorded:

@@ -343,3 +343,26 @@ def test_never_more_goes_back_than_was_taken(
         history.withdraw_all(data)
     # then
     history.check_all_is_back()
+
+
+def test_a_refund_of_one_price_stays_out_where_another_takes_its_place() -> None:
+    # given a charge that was refunded, and rated anew by another of its prices
+    history = Refunded("overage", "adds", (at_price("in", "0"), at_price("out", "0.05")))
+    history.use(1, 1)
+    history.use(1, 0)
+    history.refund(0, None)
+    history.publish((at_price("in", "0.05"), at_price("out", "0")))
+    history.rerate(1)
+    # when
+    for _ in range(2):
+        history.withdraw(0)
+        history.check()
+    # then
+    history.check_all_is_back()
+
+
+def at_price(key: str, unit_price: str) -> Said:
+    return Said(
+        said_price(key, "UNIT", unit_price=unit_price),
+        Price(key, key, PriceModel.UNIT, "USD", SCALE, unit_price=unit_price),
+    )
