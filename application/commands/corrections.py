@@ -73,9 +73,8 @@ def correct(
     """State a correction, of a charge and its wallet."""
     at = wallet.time(work.now)
     telling = _Telling(wallet, charge, correction, event_class, reason, at)
-    account = wallet.accounts[charge.asset]
     if charge.observed:
-        if correction.of_others and (account.burned_units or account.incurred_units):
+        if correction.of_others:
             sharing = _sharing(wallet, charge, correction.totals, correction.of_others, paid)
             paid.note(_give_back(work, telling, sharing))
             return

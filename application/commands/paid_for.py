@@ -117,6 +117,17 @@ class Paid:
             return units
         return self.of_cycle(total.key, total.ends_at).units
 
+    def by_others(self, key: TotalKey, after: RunningTotal, units: int) -> int:
+        """Return what others have paid of a price's cycle that it costs no more once an
+        observed charge is withdrawn: `units` by which it falls further than that was observed
+        at, and in any case what is paid beyond `after`.
+        """
+        account = self._wallet.accounts.get(after.asset)
+        if account is None or not (account.burned_units or account.incurred_units):
+            return 0
+        paid_units = self.of_cycle(key, after.ends_at).units
+        return min(max(units, paid_units - after.amount_units), paid_units)
+
     def of_cycle(self, key: TotalKey, ends_at: datetime) -> Payers:
         """Return them in any case. The charges of a cycle are read once: from then on the
         wallet knows.

@@ -74,8 +74,10 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
         rest_units = line.amount_units - falls[key]
         if rest_units:
             rest.append(replace(line, quantity="0", amount_units=rest_units, before=line.after))
-        if charge.observed and rest_units < 0:
-            of_others[key] = -rest_units
+        if charge.observed:
+            units = paid.by_others(key, after, -rest_units)
+            if units > 0:
+                of_others[key] = units
     credited = paid.credited_of(charge)
     left_units = charge.net_units - sum(credited.values())
     back_units = sum(falls.values())
