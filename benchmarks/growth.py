@@ -62,6 +62,7 @@ def measure(logs: Sequence[int], seconds: int) -> list[Figure]:
                 checkpointed.append(_engine(runtime, "checkpointed"))
                 _past_the_checkpoint(runtime)
                 engine.append(_engine(runtime, "on"))
+                runtime.catch_up()  # else usage in bulk waits for the read models
             with serving(data_dir=data_dir) as served:
                 single.append(_single(served))
                 taken = ingest.sustained(served, seconds)
