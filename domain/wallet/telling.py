@@ -37,7 +37,7 @@ def tell_source(wallet: Wallet, asset: str, source: str, at: datetime) -> None:
     if left == (source in account.used_up):
         after = None if left else account.next_source()
         direction: Direction = "DOWN" if left else "UP"
-        _tell_crossing(wallet, "GRANT_SOURCE_EXHAUSTED", direction, asset, 0, at, source, after)
+        tell_crossing(wallet, "GRANT_SOURCE_EXHAUSTED", direction, asset, 0, at, source, after)
 
 
 def tell_overage(wallet: Wallet, asset: str, at: datetime) -> None:
@@ -48,7 +48,7 @@ def tell_overage(wallet: Wallet, asset: str, at: datetime) -> None:
     account = wallet.accounts[asset]
     if account.in_overage != (account.owed_units > 0):
         direction: Direction = "DOWN" if account.in_overage else "UP"
-        _tell_crossing(wallet, "FIRST_OVERAGE", direction, asset, account.owed_units, at)
+        tell_crossing(wallet, "FIRST_OVERAGE", direction, asset, account.owed_units, at)
 
 
 def tell_unpriced(wallet: Wallet, asset: str, lines: Iterable[RatedLine], at: datetime) -> None:
@@ -56,7 +56,7 @@ def tell_unpriced(wallet: Wallet, asset: str, lines: Iterable[RatedLine], at: da
     for line in lines:
         if (line.price is None) != (line.meter in wallet.unpriced):
             direction: Direction = "UP" if line.price is None else "DOWN"
-            _tell_crossing(wallet, "UNPRICED_USAGE", direction, asset, 0, at, line.meter)
+            tell_crossing(wallet, "UNPRICED_USAGE", direction, asset, 0, at, line.meter)
 
 
 def tell_postponed(wallet: Wallet, at: datetime) -> None:
@@ -68,7 +68,7 @@ def tell_postponed(wallet: Wallet, at: datetime) -> None:
             tell_source(wallet, asset, source, at)
 
 
-def _tell_crossing(
+def tell_crossing(
     wallet: Wallet,
     kind: ThresholdKind,
     direction: Direction,
@@ -77,7 +77,9 @@ def _tell_crossing(
     at: datetime,
     about: str | None = None,
     next_source: str | None = None,
+    threshold_units: int = 0,
 ) -> None:
+    """State that a threshold was crossed, and at how many units."""
     wallet.record(
         ThresholdCrossed(
             wallet.id,
@@ -86,7 +88,7 @@ def _tell_crossing(
             kind,
             direction,
             asset,
-            0,
+            threshold_units,
             units,
             about,
             None,

@@ -9,7 +9,8 @@ from domain.grants.events import Paid
 from domain.identity import derived_id
 from domain.subscriptions.cycles import calendar_day, calendar_month
 from domain.subscriptions.zones import zone_named
-from domain.wallet.spend_events import Direction, ThresholdCrossed, ThresholdKind
+from domain.wallet.spend_events import Direction
+from domain.wallet.telling import tell_crossing
 from domain.wallet.top_up import TopUp, TopUpOpened, TopUpTimedOut
 from domain.wallet.watch_events import TopUpReported, TopUpRequested, TopUpWaitEnded
 from domain.wallet.watches import (
@@ -42,14 +43,30 @@ def look_at(
         below = available_units < watch.alert_units
         if below != watch.alerted:
             direction: Direction = "UP" if below else "DOWN"
-            _tell(wallet, watch, "BALANCE_LOW", direction, watch.alert_units, available_units, at)
+            tell_crossing(
+                wallet,
+                "BALANCE_LOW",
+                direction,
+                watch.asset,
+                available_units,
+                at,
+                threshold_units=watch.alert_units,
+            )
     terms = watch.terms
     if terms is None:
         return False
     if available_units >= terms.below_units:
         if watch.runaway:
             below_units = terms.below_units
-            _tell(wallet, watch, "RUNAWAY_TOP_UP", "DOWN", below_units, available_units, at)
+            tell_crossing(
+                wallet,
+                "RUNAWAY_TOP_UP",
+                "DOWN",
+                watch.asset,
+                available_units,
+                at,
+                threshold_units=below_units,
+            )
     elif asks and not watch.suspended and watch.wait_ends_at is None:
         return _ask(wallet, watch, terms, available_units, at, quoting)
     return False
@@ -76,7 +93,15 @@ def _ask(
     if not watch.within_limits(price, at):
         if not watch.runaway:
             below_units = terms.below_units
-            _tell(wallet, watch, "RUNAWAY_TOP_UP", "UP", below_units, available_units, at)
+            tell_crossing(
+                wallet,
+                "RUNAWAY_TOP_UP",
+                "UP",
+                watch.asset,
+                available_units,
+                at,
+                threshold_units=below_units,
+            )
         return False
     zone = zone_named(wallet.timezone)
     version = wallet.next_version()
@@ -184,28 +209,3 @@ def _month(
 
 def _units(money: Paid | None, currency: str) -> int:
     return money.units if money is not None and money.currency == currency else 0
-
-
-def _tell(
-    wallet: Wallet,
-    watch: Watch,
-    kind: ThresholdKind,
-    direction: Direction,
-    threshold_units: int,
-    available_units: int,
-    at: datetime,
-) -> None:
-    wallet.record(
-        ThresholdCrossed(
-            wallet.id,
-            wallet.next_version(),
-            at,
-            kind,
-            direction,
-            watch.asset,
-            threshold_units,
-            available_units,
-            None,
-            None,
-        )
-    )

@@ -154,6 +154,16 @@ class History:
         version = len(self.reference.versions)
         self.reference.reported.append(Reported(charge, quantities, version))
 
+    def live(self, said: list[tuple[Any, ...]], kept: int, data: st.DataObject) -> None:
+        """Do what is said, then withdraw all; checked after each. kept: the most payers of a
+        price that a wallet keeps.
+        """
+        with patch.object(payers, "MOST_KEPT", kept):
+            for command in said:
+                self.do(command)
+                self.check()
+            self.withdraw_all(data)
+
     def withdraw_all(self, data: st.DataObject) -> None:
         """In any order; checked after each."""
         while self.reference.reported:
@@ -251,14 +261,8 @@ def test_nets_are_what_is_left_costs(
 ) -> None:
     # given
     history = History(wallet, aggregation, first)
-    with patch.object(payers, "MOST_KEPT", kept):
-        # when
-        for command in said:
-            history.do(command)
-            # then
-            history.check()
-        # when all of it never happened
-        history.withdraw_all(data)
+    # when it happens, and when all of it never happened
+    history.live(said, kept, data)
     # then
     history.check_all_is_back()
 
@@ -333,14 +337,8 @@ def test_never_more_goes_back_than_was_taken(
 ) -> None:
     # given
     history = Refunded(wallet, aggregation, first)
-    with patch.object(payers, "MOST_KEPT", kept):
-        # when
-        for command in said:
-            history.do(command)
-            # then
-            history.check()
-        # when all of it never happened
-        history.withdraw_all(data)
+    # when it happens, and when all of it never happened
+    history.live(said, kept, data)
     # then
     if not history.refunded:
         history.check_all_is_back()
