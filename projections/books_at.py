@@ -63,7 +63,6 @@ def _fold(
     while reached < position:
         batch = reader.batch(connection, reached, position, _BATCH_SIZE)
         for copy in copies:
-            recorded = batch.events(copy.topics)
-            copy.apply(connection, [each for each in recorded if each.tenant == tenant_id])
+            copy.apply(connection, batch.events(copy.topics).of(tenant_id))
         reached = batch.end
         connection.commit()

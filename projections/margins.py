@@ -5,6 +5,9 @@ grants' issues for what a unit of each is worth; the wallet's never. Revenue is 
 charge's own units of paid grants are worth (each grant by cumulative rounding, so that all
 its charges together earn what was paid for it), and its overage at its rate. A charge's
 lines share its revenue and its cost by their amounts. Money is in units of the currency.
+
+A priced charge that neither earned nor cost anything is not kept: nothing asks for it. Should
+something come later of it, what it is is told again by the event that began it.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from typing import Any, ClassVar, NamedTuple
 from domain.aggregate import Event
 from domain.grants.events import CostBasis, GrantIssued
 from domain.money.asset import currency
+from domain.money.currencies import EXPONENTS
 from domain.money.rounding import part_of
 from domain.revenue import charge_revenue
 from domain.usage.events import (
     ChargeAuthorized,
+    ChargeBegun,
     ChargeCaptured,
     ChargeCorrected,
     ChargeCredited,
@@ -35,7 +40,7 @@ from domain.usage.events import (
 from domain.wallet.events import Part, Range
 from projections.database import Connection
 from projections.kept import KeptRows
-from projections.log import Recorded
+from projections.log import Events, Recorded
 from projections.read_model import ReadModel
 from projections.tables import Location, Table
 
@@ -124,8 +129,8 @@ TASK_AMOUNTS = Table("task_amounts", TaskAmountRow, 4, "uuid uuid text text unit
 
 @dataclass(slots=True)
 class State:
-    """bases, lines: by grant and by charge. added: charges and amounts of tasks, to be added
-    to the rows that are there. known: the charges that were there before the batch.
+    """bases, lines: by grant and by charge. known: the charges that were there before the batch.
+    moneyless: the first events of charges without lines, of which something may come later.
     """
 
     bases: dict[str, BasisRow] = field(default_factory=dict)
@@ -133,6 +138,14 @@ class State:
     tasks: dict[tuple[str, str, str], TaskRow] = field(default_factory=dict)
     amounts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     known: frozenset[str] = frozenset()
+    moneyless: dict[str, Recorded] = field(default_factory=dict)
+
+    def lines_of(self, charge_id: str) -> list[LineRow]:
+        """Return a charge's lines, made now if it had none to keep."""
+        first = self.moneyless.pop(charge_id, None)
+        if first is not None:
+            _write(self, _begun(*first))
+        return self.lines[charge_id]
 
 
 # What a line is
@@ -161,6 +174,12 @@ class Settled(NamedTuple):
 
 
 def _settle(state: State, charge: Settled) -> None:
+    _write(state, charge)
+    _count(state, charge)
+
+
+def _write(state: State, charge: Settled) -> None:
+    """Add a charge's lines, and move what its grants have earned."""
     revenue = _earned(state, charge.allocations)
     overage, overage_revenue, overage_currency = _overage(charge)
     if overage_revenue:
@@ -184,8 +203,6 @@ def _settle(state: State, charge: Settled) -> None:
                     counted=True, unpriced=line.unpriced,
                 )
             )  # fmt: skip
-    if subject is not None:
-        _count(state, charge, subject, sum(amounts))
 
 
 def _earned(state: State, parts: Iterable[Part]) -> dict[str, int]:
@@ -235,7 +252,11 @@ def split(total: int, amounts: Sequence[int]) -> list[int]:
     return shares
 
 
-def _count(state: State, charge: Settled, subject: str, amount: int) -> None:
+def _count(state: State, charge: Settled) -> None:
+    """Count a charge to the task that it is a part of, if it is of one."""
+    subject = charge.reported.subject
+    if subject is None:
+        return
     key = (charge.tenant, charge.customer_id, subject)
     at = charge.reported.occurred_at
     task = state.tasks.get(key)
@@ -244,7 +265,7 @@ def _count(state: State, charge: Settled, subject: str, amount: int) -> None:
     task.charges += 1
     task.started_at = min(task.started_at, at)
     task.last_at = max(task.last_at, at)
-    state.amounts[*key, charge.asset] += amount
+    state.amounts[*key, charge.asset] += sum(line.amount for line in charge.lines)
 
 
 # Events
@@ -260,33 +281,48 @@ def _issue(state: State, _: int, tenant: str, event: GrantIssued) -> None:
         )
 
 
-def _charge(state: State, position: int, tenant: str, event: ChargeSettled) -> None:
-    _take(state, position, tenant, event, event.allocations, event.overage)
+def _begin(state: State, position: int, tenant: str, event: ChargeBegun) -> None:
+    if not _moneyless(state, event):
+        _settle(state, _begun(position, tenant, event))
+        return
+    state.moneyless[event.originator_id] = Recorded(position, tenant, event)
+    if event.reported.subject is not None:
+        _count(state, _begun(position, tenant, event))
 
 
-def _observe(state: State, position: int, tenant: str, event: ChargeObserved) -> None:
-    _take(state, position, tenant, event, (), None)
+def _moneyless(state: State, event: ChargeBegun) -> bool:
+    """Whether a charge is one that nothing asks for: of no hold, priced, without money."""
+    reported = event.reported
+    return (
+        reported.cost is None
+        and reported.vendor_cost is None
+        and event.originator_version == 1
+        and event.asset not in EXPONENTS
+        and not any(grant_id in state.bases for grant_id, _ in _parts(event))
+        and not any(line.price is None for line in event.lines)
+    )
 
 
-def _credit(state: State, position: int, tenant: str, event: ChargeCredited) -> None:
-    allocations = tuple((grant_id, -units) for grant_id, units in event.from_allocations)
-    overage = (event.overage_units, 0) if event.overage_units else None
-    _take(state, position, tenant, event, allocations, overage)
-
-
-def _take(
-    state: State,
-    position: int,
-    tenant: str,
-    event: ChargeSettled | ChargeObserved | ChargeCredited,
-    allocations: tuple[Part, ...],
-    overage: Range | None,
-) -> None:
-    charge = Settled(
+def _begun(position: int, tenant: str, event: Any) -> Settled:
+    """Return what the event says that settled a charge, whichever it is."""
+    overage = None
+    if isinstance(event, ChargeSettled):
+        overage = event.overage
+    elif isinstance(event, ChargeCredited) and event.overage_units:
+        overage = (event.overage_units, 0)
+    return Settled(
         tenant, position, event.originator_id, event.customer_id, event.reported, event.asset,
-        _lines(event, event.amount_units), allocations, overage, event.private,
+        _lines(event, event.amount_units), _parts(event), overage, event.private,
     )  # fmt: skip
-    _settle(state, charge)
+
+
+def _parts(event: ChargeBegun) -> tuple[Part, ...]:
+    """Return what grants paid; below zero, what they got back."""
+    if isinstance(event, ChargeSettled):
+        return event.allocations
+    if isinstance(event, ChargeCredited):
+        return tuple((grant_id, -units) for grant_id, units in event.from_allocations)
+    return ()
 
 
 def _lines(
@@ -322,7 +358,7 @@ def _capture(state: State, position: int, tenant: str, event: ChargeCaptured) ->
 
 
 def _refund(state: State, _: int, tenant: str, event: ChargeRefunded | ChargeCorrected) -> None:
-    rows = [row for row in state.lines[event.originator_id] if row.counted]
+    rows = [row for row in state.lines_of(event.originator_id) if row.counted]
     given_back = [(grant_id, -units) for grant_id, units in event.from_allocations]
     revenue = Counter(_earned(state, given_back))
     of_others_units = event.overage_units
@@ -385,9 +421,9 @@ def _weight(row: LineRow, event: ChargeRefunded | ChargeCorrected) -> int:
 
 _FOLD: dict[type[Event], Callable[[State, int, str, Any], None]] = {
     GrantIssued: _issue,
-    ChargeSettled: _charge,
-    ChargeObserved: _observe,
-    ChargeCredited: _credit,
+    ChargeSettled: _begin,
+    ChargeObserved: _begin,
+    ChargeCredited: _begin,
     ChargeAuthorized: _authorize,
     ChargeCaptured: _capture,
     ChargeRefunded: _refund,
@@ -417,27 +453,28 @@ class Margins(ReadModel[State]):
         self._bases = KeptRows(BASES, 2)
         self.kept = (self._bases,)
 
-    def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
+    def load(self, connection: Connection, batch: Events) -> State:
         state = State()
-        later = {
-            (tenant, event.originator_id)
-            for _, tenant, event in batch
-            if type(event) in _LATER_EVENTS
-        }
+        later: set[tuple[str, str]] = set()
+        grants: set[tuple[str, str]] = set()
+        for _, tenant, event in batch:
+            kind = type(event)
+            if kind in _LATER_EVENTS:
+                later.add((tenant, event.originator_id))
+            parts_of = _PARTS_OF.get(kind)
+            if parts_of is not None:
+                grants.update((tenant, grant_id) for grant_id, _ in parts_of(event))
         for line in LINES.load(connection, self.location, later):
             state.lines.setdefault(line.charge_id, []).append(line)
         for rows in state.lines.values():
             rows.sort(key=lambda row: (row.line, row.currency))
-        grants = {
-            (tenant, grant_id)
-            for _, tenant, event in batch
-            if (parts_of := _PARTS_OF.get(type(event))) is not None
-            for grant_id, _ in parts_of(event)
-        }
         state.known = frozenset(state.lines)
+        without = [charge_id for _, charge_id in later if charge_id not in state.lines]
+        for first in batch.beginnings(connection, without):
+            state.moneyless[first.event.originator_id] = first
         bases = self._bases.load(connection, self.location, grants)
         state.bases = {row.grant_id: row for row in bases}
-        tasks = set(_tasks(batch, state.lines))
+        tasks = set(_tasks([*state.moneyless.values(), *batch], state.lines))
         state.tasks = {
             (row.tenant, row.customer_id, row.subject): row
             for row in TASKS.load(connection, self.location, tasks)

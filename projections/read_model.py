@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from domain.aggregate import Event
 from projections.database import Connection
 from projections.kept import KeptRows
-from projections.log import Recorded
+from projections.log import Events, Recorded
 from projections.tables import Location, Table
 
 State = TypeVar("State")
@@ -38,9 +38,7 @@ class ReadModel(ABC, Generic[State]):
         """Return the same read model on other tables."""
         return type(self)(location, name)
 
-    def apply(
-        self, connection: Connection, batch: Sequence[Recorded], *, keeps: bool = False
-    ) -> None:
+    def apply(self, connection: Connection, batch: Events, *, keeps: bool = False) -> None:
         """Fold a batch into the tables; the caller's transaction holds it together.
 
         keeps: the caller calls `forget` before the next batch unless this one is committed and
@@ -61,7 +59,7 @@ class ReadModel(ABC, Generic[State]):
             rows.forget()
 
     @abstractmethod
-    def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
+    def load(self, connection: Connection, batch: Events) -> State:
         """Return the rows that the batch changes, as they were before it."""
 
     @staticmethod

@@ -30,7 +30,7 @@ from projections.balances import (
 )
 from projections.charges import CHARGES
 from projections.customers import CUSTOMERS
-from projections.log import Recorded
+from projections.log import Events, LogReader, Recorded
 from projections.subscriptions import Subscriptions
 from projections.tables import Location
 from projections.wallets import wallet_of
@@ -239,6 +239,7 @@ def test_a_customer_keeps_the_tenant_s_own_id(shop: Shop) -> None:
 def test_the_tables_give_the_wallet_back_as_of_any_time_to_come(told_shop: Shop) -> None:
     # given aggregates that are folded beside the tables
     decode = EventCodec().decode
+    log = LogReader(LIVE, decode)
     wallets: dict[str, Wallet] = {}
     told_shop.forget_all()
     engine = told_shop.engine(Balances(LIVE), batch_size=11)
@@ -261,7 +262,7 @@ def test_the_tables_give_the_wallet_back_as_of_any_time_to_come(told_shop: Shop)
                 wallets[stream] = Wallet.begin(event)
         begin = end
         with told_shop.proj.connection() as connection:
-            Subscriptions(LIVE).apply(connection, moved)
+            Subscriptions(LIVE).apply(connection, Events(log, begin, moved))
         for wallet_id, wallet in wallets.items():
             if wallet.enrolments and _cut_in_a_turn(told_shop, wallet):
                 continue
