@@ -32,13 +32,12 @@ from domain.usage.events import (
 from domain.wallet import overage
 from domain.wallet.events import Range
 from projections.database import Connection
-from projections.log import Recorded
+from projections.log import Events, Recorded
 from projections.read_model import ReadModel
 from projections.tables import Location, Table
 from projections.usage_rollups import (
     ROLLUP_PROPERTIES,
     USAGE_ROLLUPS,
-    ChargeKey,
     begin_sums,
     forget_empty,
     put_in,
@@ -49,9 +48,11 @@ from projections.usage_rollups import (
 
 @dataclass(slots=True)
 class ChargeRow:
+    """Found by its position, since ids are random and an index of them would be the largest."""
+
     tenant: str
-    charge_id: str
     position: int
+    charge_id: str
     customer_id: str
     wallet_id: str
     meter: str
@@ -78,17 +79,17 @@ CHARGES = Table(
     "charges",
     ChargeRow,
     2,
-    "uuid uuid bigint uuid uuid text text text text text text units units units units"
+    "uuid bigint uuid uuid uuid text text text text text text units units units units"
     " decimal units text time time json boolean units",
 )
 
 
 class State(dict[str, ChargeRow]):
-    """Charges by their ids; `before`: those that were there before the batch."""
+    """Charges by their ids; `before`: the keys of those that were there before the batch."""
 
     def __init__(self, charges: Iterable[ChargeRow]) -> None:
         super().__init__((charge.charge_id, charge) for charge in charges)
-        self.before: list[ChargeKey] = [(each.tenant, each.charge_id) for each in self.values()]
+        self.before = {each.charge_id: (each.tenant, each.position) for each in self.values()}
 
 
 def _opened(
@@ -101,7 +102,7 @@ def _opened(
     reported = event.reported
     cost_units, currency = _cost(reported)
     return ChargeRow(
-        tenant, event.originator_id, position, event.customer_id, event.wallet_id,
+        tenant, position, event.originator_id, event.customer_id, event.wallet_id,
         reported.meter, reported.subject, reported.source, reported.event_id, event.asset,
         status, amount, 0, 0, 0, reported.quantity, cost_units, currency,
         reported.occurred_at, event.timestamp, event.private.get("properties"),
@@ -221,13 +222,11 @@ class Charges(ReadModel[State]):
     def beside(self, location: Location, name: str) -> Charges:
         return Charges(location, name, self._rolled_up)
 
-    def load(self, connection: Connection, batch: Sequence[Recorded]) -> State:
-        later = {
-            (tenant, event.originator_id)
-            for _, tenant, event in batch
-            if type(event) in _LATER_EVENTS
-        }
-        return State(CHARGES.load(connection, self.location, later))
+    def load(self, connection: Connection, batch: Events) -> State:
+        later = {event.originator_id for _, _, event in batch if type(event) in _LATER_EVENTS}
+        # It stands at one of its own events, the first or the one that settled it.
+        keys = batch.positions_before(connection, later)
+        return State(CHARGES.load(connection, self.location, keys))
 
     @staticmethod
     def fold(state: State, batch: Sequence[Recorded]) -> None:
@@ -237,11 +236,12 @@ class Charges(ReadModel[State]):
     def save(self, connection: Connection, state: State) -> None:
         tenants = dict.fromkeys(charge.tenant for charge in state.values())
         begin_sums(connection, self.location, tenants, self._rolled_up)
-        changed = take_out(connection, self.location, state.before)
-        # In the order of the key, so that neighbours in the index are written together.
-        known = {charge_id for _, charge_id in state.before}
-        added = [state[charge_id] for charge_id in sorted(state.keys() - known)]
+        known = [state[charge_id] for charge_id in state.before]
+        changed = take_out(connection, self.location, list(state.before.values()))
+        at = [(charge.tenant, charge.position) for charge in known]
+        CHARGES.delete(connection, self.location, set(state.before.values()).difference(at))
+        CHARGES.upsert(connection, self.location, known)
+        added = [charge for charge in state.values() if charge.charge_id not in state.before]
         CHARGES.insert_with(connection, self.location, added, put_in_added(self.location))
-        CHARGES.upsert(connection, self.location, [state[charge_id] for charge_id in sorted(known)])
-        put_in(connection, self.location, state.before)
+        put_in(connection, self.location, at)
         forget_empty(connection, self.location, changed)

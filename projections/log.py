@@ -50,6 +50,12 @@ class Events(list[Recorded]):
         """Return the first event of each of these streams that began before the batch."""
         return self._log.beginnings(connection, streams, self._start) if streams else []
 
+    def positions_before(
+        self, connection: Connection, streams: Collection[str]
+    ) -> list[tuple[str, int]]:
+        """Return tenant and position of each event of these streams that stands before it."""
+        return self._log.positions(connection, streams, self._start) if streams else []
+
 
 class LogBatch:
     """The rows of the log after `start` up to and with `end`, perhaps only of some topics."""
@@ -123,6 +129,10 @@ class LogReader:
             " topic, state FROM {events} WHERE originator_id = ANY(%s::uuid[])"
             " AND originator_version = 1 AND notification_id <= %s ORDER BY notification_id"
         )
+        self._positions = location.query(
+            "SELECT tenant::text, notification_id FROM {events}"
+            " WHERE originator_id = ANY(%s::uuid[]) AND notification_id <= %s"
+        )
         self._head = location.query("SELECT max(notification_id) FROM {events}")
         # The last row, if the next one is of another commit; else the last row of the commit
         # before: rows that were written together have one xmin.
@@ -181,6 +191,12 @@ class LogReader:
         """
         rows = _rows(connection, self._beginnings, list(streams), upto)
         return [self.recorded(row) for row in rows]
+
+    def positions(
+        self, connection: Connection, streams: Collection[str], upto: int
+    ) -> list[tuple[str, int]]:
+        """Return tenant and position of each event of these streams by that position."""
+        return connection.execute(self._positions, (list(streams), upto)).fetchall()
 
     def head(self, connection: Connection) -> int:
         """Return the last position; 0 while the log is empty."""

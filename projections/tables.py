@@ -69,22 +69,12 @@ class Table(Generic[Row]):
         wanted = list(keys)
         if not wanted:
             return []
-        names = self.key[: len(wanted[0])]
+        names, keyed = self._keyed(wanted)
         query = SQL(
-            "SELECT {columns} FROM {table} t JOIN unnest({arrays}) AS k ({names}) USING ({names})"
-        ).format(
-            columns=self.selected(),
-            table=location.table(self.name),
-            arrays=SQL(", ").join(
-                SQL("%s::{}[]").format(SQL(kind.sql)) for kind in self.kinds[: len(names)]
-            ),
-            names=_listed(names),
-        )
-        arrays = [
-            kind.array(column)
-            for kind, column in zip(self.kinds, zip(*wanted, strict=True), strict=False)
-        ]
-        return [self.row_of(row) for row in connection.execute(query, arrays)]
+            "SELECT {columns} FROM {table} t JOIN {keyed} AS k ({names}) USING ({names})"
+        ).format(columns=self.selected(), table=location.table(self.name), keyed=keyed, names=names)
+        found = connection.execute(query, self._arrays(wanted))
+        return [self.row_of(row) for row in found]
 
     def insert(self, connection: Connection, location: Location, rows: Sequence[Row]) -> None:
         """Add rows that are not there yet."""
@@ -116,6 +106,18 @@ class Table(Generic[Row]):
         )
         self._write(connection, location, rows, sums)
 
+    def delete(
+        self, connection: Connection, location: Location, keys: Iterable[Sequence[Any]]
+    ) -> None:
+        """Remove the rows of these keys."""
+        wanted = list(keys)
+        if wanted:
+            names, keyed = self._keyed(wanted)
+            query = SQL("DELETE FROM {table} WHERE ({names}) IN (SELECT * FROM {keyed})").format(
+                table=location.table(self.name), names=names, keyed=keyed
+            )
+            connection.execute(query, self._arrays(wanted))
+
     def key_of(self, columns: int) -> Callable[[Row], tuple[Any, ...]]:
         """Return what tells the first so many columns, two at least, of a row's key."""
         return attrgetter(*self.key[:columns])
@@ -133,6 +135,16 @@ class Table(Generic[Row]):
             if row[place] is not None:
                 row[place] = read(row[place])
         return self.row_class(*row)
+
+    def _keyed(self, keys: Sequence[Sequence[Any]]) -> tuple[Composed, Composed]:
+        """Return the names of the columns of keys, and the rows of them; see `_arrays`."""
+        kinds = self.kinds[: len(keys[0])]
+        arrays = SQL(", ").join(SQL("%s::{}[]").format(SQL(kind.sql)) for kind in kinds)
+        return _listed(self.key[: len(kinds)]), SQL("unnest({})").format(arrays)
+
+    def _arrays(self, keys: Sequence[Sequence[Any]]) -> list[Column]:
+        columns = zip(*keys, strict=True)
+        return [kind.array(column) for kind, column in zip(self.kinds, columns, strict=False)]
 
     def _write(
         self, connection: Connection, location: Location, rows: Sequence[Row], conflict: Composable

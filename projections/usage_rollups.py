@@ -27,8 +27,8 @@ ALL_CHARGES = ""
 QUARTER = timedelta(minutes=15)
 NO_USAGE = ("AUTHORIZED", "RELEASED")
 
-ChargeKey = tuple[str, str]
-"""The first columns of a charge: its tenant and id."""
+ChargeKey = tuple[str, int]
+"""The first columns of a charge: its tenant and position."""
 Key = tuple[Any, ...]
 """The first columns of a sum."""
 
@@ -148,8 +148,8 @@ _ADD = """
         quantity = trim_scale(t.quantity + EXCLUDED.quantity), amount = t.amount + EXCLUDED.amount
 """
 _OF_KEYS = """
-        (SELECT charges.* FROM unnest(%s::uuid[], %s::uuid[]) AS k (tenant, charge_id)
-         JOIN {charges} charges USING (tenant, charge_id))"""
+        (SELECT charges.* FROM unnest(%s::uuid[], %s::bigint[]) AS k (tenant, position)
+         JOIN {charges} charges USING (tenant, position))"""
 _RETURNED = """
     RETURNING tenant::text, property, starts_at, customer_id::text, meter, subject, asset, status,
               value_id::text

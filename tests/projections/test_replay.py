@@ -99,16 +99,16 @@ def test_a_figure_that_was_changed_is_named(
 
 def test_a_changed_figure_is_shown_as_it_is_and_as_it_should_be(caught_up: Shop) -> None:
     # given
-    ((charge, amount),) = caught_up.rows(
+    ((position, amount),) = caught_up.rows(
         "UPDATE ledger_00.charges SET amount = amount + 7 WHERE charge_id ="
         " (SELECT min(charge_id::text)::uuid FROM ledger_00.charges)"
-        " RETURNING charge_id::text, amount::text"
+        " RETURNING position::text, amount::text"
     )
     # when
     report = check(caught_up)
     # then
     assert report.differences == [
-        Difference("charges", charge, "amount", amount, str(int(amount) - 7))
+        Difference("charges", position, "amount", amount, str(int(amount) - 7))
     ]
 
 
