@@ -8,7 +8,6 @@ from datetime import timedelta
 from application.batch import Batch
 from application.commands.rated_usage import usage_of
 from application.commands.requests import AuthorizeUsage, RecordUsage
-from domain.rating.pricing import terms_at
 from domain.rating.rate import Usage, sights
 from domain.rating.running_total import TotalKey
 from domain.tenancy.tenant import FUTURE_SECONDS
@@ -45,5 +44,5 @@ def _of_event(
     if wallet is None:
         return ()
     lists = batch.price_lists(tenant_id)
-    terms = terms_at(wallet.pricing, lists.catalog, wallet.months, usage.occurred_at)
-    return [(wallet_id, sight.key, sight.value) for sight in sights(usage, terms, lists)]
+    tariff = lists.tariff_for(wallet.pricing, wallet.months, usage.event_type, usage.occurred_at)
+    return [(wallet_id, sight.key, sight.value) for sight in sights(usage, tariff)]

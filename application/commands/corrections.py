@@ -20,7 +20,7 @@ from domain.wallet import overage
 from domain.wallet.burndown import merged
 from domain.wallet.events import Part, Range
 from domain.wallet.payers import ALL, PaidFor, Payers, Share, share_out
-from domain.wallet.totals import RatedMove, TotalsMoved
+from domain.wallet.totals import TotalsMoved
 from domain.wallet.wallet import Wallet
 
 Corrected = type[ChargeWithdrawn] | type[ChargeRerated]
@@ -267,7 +267,8 @@ def _take(work: Work, telling: _Telling, sharing: _Sharing) -> tuple[PaidFor, ..
         as_control=True,
         subject=reported.subject,
         derived=work.derived_budgets(wallet, reported.subject),
-        rated=RatedMove(correction.totals, tracked, told=sharing.told),
+        rated=TotalsMoved(correction.totals, sharing.told),
+        shares=tracked,
     )
     shared = share_out(
         sharing.shares,

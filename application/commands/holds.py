@@ -158,7 +158,7 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
         return _credited(
             work, wallet, asset, charge, hold, rated, target_id, reported, private, command, at
         )
-    move = move_of(work, wallet, rated, at) if rated is not None and rated.totals else None
+    moved, shares = move_of(work, wallet, rated, at)
     lines = rated.lines if rated is not None else ()
     derived = work.derived_budgets(wallet, reported.subject)
     if hold is None:
@@ -172,7 +172,8 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
             delivered=command.delivered,
             subject=reported.subject,
             derived=derived,
-            rated=move,
+            rated=moved,
+            shares=shares,
         )
     else:
         settlement = holding.capture(
@@ -185,7 +186,8 @@ def capture_usage(work: Work, command: CaptureUsage) -> ChargeAnswer:
             final=command.final,
             delivered=command.delivered,
             derived=derived,
-            rated=move,
+            rated=moved,
+            shares=shares,
         )
     if rated is not None:
         note_rated(work, wallet, rated, target_id, at)

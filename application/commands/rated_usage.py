@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,10 +12,9 @@ from application.commands.paid_for import Paid, told
 from application.commands.returns import Returns, compensate_grant, returns_of
 from application.work import Work
 from domain.money.asset import LARGEST_WHOLE_AMOUNT, Asset
-from domain.rating.price_list import PriceLists
-from domain.rating.pricing import PricingTerms, terms_at
-from domain.rating.rate import Rated, Usage, has_price, rate, unpriced
+from domain.rating.rate import Rated, Usage, rate, unpriced
 from domain.rating.running_total import RunningTotal, TotalKey
+from domain.rating.tariff import Tariff
 from domain.refusals import InvalidInput
 from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.events import ChargeCredited, Reported
@@ -25,7 +25,7 @@ from domain.wallet.events import GrantReturn
 from domain.wallet.payers import PaidFor, Share, payers_told, share_out
 from domain.wallet.sightings import ValueSeen
 from domain.wallet.telling import tell_unpriced
-from domain.wallet.totals import RatedMove
+from domain.wallet.totals import TotalsMoved
 from domain.wallet.usage_credit import credit_usage
 from domain.wallet.wallet import Wallet
 
@@ -43,9 +43,10 @@ class WalletStanding:
 
     def total(self, key: TotalKey, ends_at: datetime) -> RunningTotal | None:
         totals = self._wallet.totals
-        if totals.dropped(key, ends_at):
+        kept = totals.by_key.get(key)
+        if kept is None and totals.dropped(key, ends_at):
             return self._work.batch.older(self._work.tenant_id, self._wallet.id, key).get(key)
-        return totals.get(key)
+        return kept
 
     def unseen(self, key: TotalKey, value: str) -> bool:
         work = self._work
@@ -62,13 +63,14 @@ def usage_of(meter: str, quantity: str | None, properties: Any, occurred_at: dat
     return Usage(meter, quantity, properties or NOTHING_SAID, occurred_at)
 
 
-def pricing_of(work: Work, wallet: Wallet, at: datetime) -> tuple[list[PricingTerms], PriceLists]:
-    """Return by what a customer's usage of a time is priced."""
+def tariff_of(work: Work, wallet: Wallet, event_type: str, at: datetime) -> Tariff:
+    """Return what rates a customer's usage of a type and time."""
     lists = work.batch.price_lists(work.tenant_id)
     trial = work.batch.trial
     if trial is not None:
-        return [trial.terms(wallet.pricing, wallet.months, at)], lists
-    return terms_at(wallet.pricing, lists.catalog, wallet.months, at), lists
+        terms = trial.terms(wallet.pricing, wallet.months, at)
+        return lists.tariff(event_type, (terms,), at)
+    return lists.tariff_for(wallet.pricing, wallet.months, event_type, at)
 
 
 def rate_event(work: Work, wallet: Wallet, usage: Usage) -> tuple[Asset, Rated]:
@@ -76,10 +78,10 @@ def rate_event(work: Work, wallet: Wallet, usage: Usage) -> tuple[Asset, Rated]:
 
     Raises InvalidInput naming what it lacks; `amount` where no price matches it.
     """
-    terms, lists = pricing_of(work, wallet, usage.occurred_at)
-    rated = rate(usage, terms, lists, WalletStanding(work, wallet))
+    tariff = tariff_of(work, wallet, usage.event_type, usage.occurred_at)
+    rated = rate(usage, tariff, WalletStanding(work, wallet))
     if rated is None:
-        key, lines = unpriced(usage, lists)
+        key, lines = unpriced(usage, tariff)
         asset = work.asset(key)
         return asset, Rated(key, asset.scale, 0, lines, ())
     asset = work.asset(rated.asset)
@@ -92,8 +94,8 @@ def is_priced(work: Work, wallet: Wallet, usage: Usage) -> bool:
     """Whether an event is rated unless it says its amount."""
     if not work.catalog.meters_of(usage.event_type):
         return False
-    terms, lists = pricing_of(work, wallet, usage.occurred_at)
-    return bool(terms) and has_price(usage, terms, lists)
+    tariff = tariff_of(work, wallet, usage.event_type, usage.occurred_at)
+    return tariff.prices_any(usage.properties)
 
 
 def check_unpriced(work: Work, wallet: Wallet, usage: Usage) -> None:
@@ -104,11 +106,17 @@ def check_unpriced(work: Work, wallet: Wallet, usage: Usage) -> None:
         )
 
 
-def move_of(work: Work, wallet: Wallet, rated: Rated, at: datetime) -> RatedMove:
-    """Return what settling a rated event moves of the wallet's totals."""
+def move_of(
+    work: Work, wallet: Wallet, rated: Rated | None, at: datetime
+) -> tuple[TotalsMoved | None, tuple[Share, ...]]:
+    """Return what settling an event moves of the wallet's totals, and the lines among which
+    what pays is shared; nothing where it was not rated.
+    """
+    if rated is None or not rated.totals:
+        return None, ()
     totals = wallet.totals
     closed_before = None
-    if any(each.key not in totals.by_key for each in rated.totals):
+    if not totals.keeps(rated.totals):
         late_seconds = work.tenant.late_window_seconds
         before = at - timedelta(seconds=late_seconds + FUTURE_SECONDS)
         closed_before = before if totals.closable(before) else None
@@ -116,7 +124,7 @@ def move_of(work: Work, wallet: Wallet, rated: Rated, at: datetime) -> RatedMove
     news: tuple[PaidFor, ...] = ()
     if wallet.mode != "SHADOW" and (rated.falling or totals.payers or totals.closed_before):
         shares, news = _shares_of(work, wallet, rated)
-    return RatedMove(rated.totals, shares, closed_before, news)
+    return TotalsMoved(rated.totals, news, closed_before), shares
 
 
 def _shares_of(
@@ -177,9 +185,10 @@ def credited(
     that; dry: what grants would get is only counted.
     """
     account = wallet.accounts[asset.key]
-    move = move_of(work, wallet, rated, at)
-    payers = wallet.totals.payers | payers_told(move.told)
-    shared = share_out(move.shares, payers, account.unbilled())
+    moved, shares = move_of(work, wallet, rated, at)
+    assert moved is not None
+    payers = wallet.totals.payers | payers_told(moved.paid)
+    shared = share_out(shares, payers, account.unbilled())
     returned = merged(shared.returned)
     returns = Returns()
     compensated_units = 0
@@ -204,8 +213,7 @@ def credited(
         -rated.amount_units,
         shared.forgiven,
         returns.returned,
-        move,
-        (*move.told, *shared.paid),
+        replace(moved, paid=(*moved.paid, *shared.paid)),
         at,
         subject=reported.subject,
         derived=derived,

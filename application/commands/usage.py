@@ -28,7 +28,8 @@ from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
 from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeCredited, ChargeObserved, ChargeSettled, Reported
-from domain.wallet.totals import RatedMove
+from domain.wallet.payers import Share
+from domain.wallet.totals import TotalsMoved
 from domain.wallet.wallet import Settlement, Wallet
 
 
@@ -104,8 +105,10 @@ def _rated(
     if units < 0 and wallet.mode != "SHADOW":
         event = credited(work, wallet, asset, rated, charge_id, reported, private, at, dry=dry)
     else:
-        move = move_of(work, wallet, rated, at) if rated.totals else None
-        settlement = _charge(work, wallet, asset, charge_id, units, reported, at, dry, move)
+        moved, shares = move_of(work, wallet, rated, at)
+        settlement = _charge(
+            work, wallet, asset, charge_id, units, reported, at, dry, moved, shares
+        )
         event = settled(
             wallet,
             charge_id,
@@ -132,7 +135,8 @@ def _charge(
     reported: Reported,
     at: datetime,
     dry: bool,
-    move: RatedMove | None = None,
+    moved: TotalsMoved | None = None,
+    shares: tuple[Share, ...] = (),
 ) -> Settlement:
     return wallet.charge(
         asset,
@@ -144,7 +148,8 @@ def _charge(
         delivered=reported.delivered,
         subject=reported.subject,
         derived=work.derived_budgets(wallet, reported.subject, dry=dry),
-        rated=move,
+        rated=moved,
+        shares=shares,
     )
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from fractions import Fraction
 
 from application.commands.answers import ChargeAnswer
 from application.commands.corrections import Correction, bounded, correct
@@ -17,7 +16,8 @@ from application.commands.requests import WithdrawCharge
 from application.work import Work
 from domain.catalog.meter import Aggregation, Meter
 from domain.money.rounding import part_of
-from domain.rating.price_list import ListedPrice, PriceLists
+from domain.rating.listed_price import ListedPrice
+from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
 from domain.rating.quantity import ONE, distinct_value, quantity_of
 from domain.rating.rate import RatedLine, Sight, Usage
@@ -172,9 +172,7 @@ class _Cycle:
         exact = before.exact
         table = listed.cost.table if listed is not None else None
         if exact is not None and table is not None:
-            factor = Fraction(table.factor(self._usage.properties), table.denominator)
-            rest = Fraction(*exact) - quantity * factor
-            exact = (rest.numerator, rest.denominator)
+            exact = table.row(self._usage.properties).added(exact, -quantity)
         return replace(before, quantity=before.quantity - quantity, exact=exact)
 
     def _without_value(

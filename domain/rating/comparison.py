@@ -15,6 +15,7 @@ from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms
 from domain.rating.rate import Usage, rate
 from domain.rating.running_total import RunningTotal, TotalKey
+from domain.rating.tariff import Tariff
 from domain.refusals import InvalidInput
 
 TermsAt = Callable[[datetime], PricingTerms]
@@ -70,7 +71,7 @@ class Comparison:
         self.add_charged(asset, charged_units)
         result.events[asset] += 1
         try:
-            rated = rate(usage, (self._terms_at(usage.occurred_at),), self._lists, standing)
+            rated = rate(usage, self._tariff(usage), standing)
         except InvalidInput:
             result.unpriceable[asset] += 1
             return
@@ -81,6 +82,10 @@ class Comparison:
             standing.totals[total.key] = total
         for sight in rated.sights:
             standing.seen.add((sight.key, sight.value))
+
+    def _tariff(self, usage: Usage) -> Tariff:
+        terms = self._terms_at(usage.occurred_at)
+        return self._lists.tariff(usage.event_type, (terms,), usage.occurred_at)
 
 
 def event_types_of(lists: PriceLists, product: str) -> list[str]:

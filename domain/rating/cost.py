@@ -30,6 +30,8 @@ class CostFunction:
 
     table: of a price by dimensions, whose cost depends on more than the quantity. unit_price:
     of one by the unit, what one unit costs after the discount, where a decimal says it.
+    per_event: whether each event is priced alone, whatever the cycle's total. adds_to_events:
+    whether a line may be more or less than what it moves its cycle's cost by.
     """
 
     __slots__ = (
@@ -39,27 +41,26 @@ class CostFunction:
         "_minimum",
         "_numerator",
         "_rate",
+        "adds_to_events",
         "denominator",
         "free",
-        "model",
+        "per_event",
         "table",
-        "unit_factor",
         "unit_price",
     )
 
     def __init__(self, price: Price, discount: str = NO_DISCOUNT) -> None:
-        self.model = price.model
+        self.per_event = price.model == PriceModel.PERCENTAGE
         self.free = quantity_of(price.free) if price.free is not None else 0
         paid_share = 1 - Fraction(discount)
         units = Fraction(10**price.scale)
-        # Of a unit price: amount units for each 10^-18 of quantity.
-        self.unit_factor = paid_share * units / (Fraction(price.per) * ONE)
-        one_unit = self.unit_factor * ONE / units
-        self.table = Table(price, self.unit_factor, one_unit) if price.rows else None
+        # What a unit price of 1 comes to for one unit of quantity, in the asset.
+        one_unit = paid_share / Fraction(price.per)
+        self.table = Table(price, one_unit * units, one_unit) if price.rows else None
         self.unit_price = None
         if price.model == PriceModel.UNIT and price.unit_price is not None:
             self.unit_price = decimal_text(Fraction(price.unit_price) * one_unit)
-        numbers = _numbers(price, self.unit_factor, paid_share * units)
+        numbers = _numbers(price, one_unit * units / ONE, paid_share * units)
         cap = Fraction(price.cap) * units if price.cap is not None else None
         self.denominator = lcm(
             *(number.denominator for number in numbers), cap.denominator if cap is not None else 1
@@ -73,16 +74,8 @@ class CostFunction:
         self._fixed_fee = _amount(price.fixed_fee, units)
         self._minimum = _amount(price.minimum, units)
         self._maximum = _amount(price.maximum, units)
-
-    @property
-    def per_event(self) -> bool:
-        """Whether each event is priced alone, whatever the cycle's total."""
-        return self.model == PriceModel.PERCENTAGE
-
-    @property
-    def adds_to_events(self) -> bool:
-        """Whether a line may be more or less than what it moves its cycle's cost by."""
-        return not (self._fixed_fee is None and self._minimum is None and self._maximum is None)
+        own = (self._fixed_fee, self._minimum, self._maximum)
+        self.adds_to_events = any(each is not None for each in own)
 
     def priced(self, quantity: int) -> int:
         """Return what of a cycle's quantity is not free."""
@@ -94,11 +87,10 @@ class CostFunction:
 
     def rounded(self, numerator: int, denominator: int) -> int:
         """Return an exact cost, capped and rounded: the one place where rating rounds."""
-        if self._cap is not None:
-            capped = self._cap * denominator
-            if numerator * self.denominator > capped:
-                return divide_half_even(self._cap, self.denominator)
-        return divide_half_even(numerator, denominator)
+        cap = self._cap
+        if cap is not None and numerator * self.denominator > cap * denominator:
+            return divide_half_even(cap, self.denominator)
+        return numerator if denominator == 1 else divide_half_even(numerator, denominator)
 
     def of_event(self, moved_units: int, priced_quantity: int) -> int:
         """Return an event's line from what it moves its cycle's cost by.

@@ -8,50 +8,86 @@ pattern, however many rows there are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import gcd
+from operator import itemgetter
 from typing import Any
 
 from domain.catalog.price import Price
 from domain.money.decimals import decimal_text
-from domain.rating.quantity import comparable
+from domain.rating.quantity import ONE, comparable
 from domain.refusals import InvalidInput
 
 ANY = "*"
 
 
+Exact = tuple[int, int]
+"""Units of an asset as a fraction in lowest terms: numerator, denominator above zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """What one unit of quantity costs: `factor / denominator` units of the asset, in lowest
+    terms, and in the asset; that is None where no decimal says it.
+    """
+
+    factor: int
+    denominator: int
+    unit_price: str | None
+
+    def added(self, exact: Exact, quantity: int) -> Exact:
+        """Return an exact cost and what so much more costs by this row."""
+        numerator, denominator = exact
+        whole, part = divmod(quantity, ONE)
+        more, of_more = whole * self.factor, self.denominator
+        if part:
+            more, of_more = quantity * self.factor, self.denominator * ONE
+        if of_more == denominator:
+            numerator += more
+        else:
+            numerator = numerator * of_more + more * denominator
+            denominator *= of_more
+        shared = gcd(numerator, denominator) if denominator > 1 else 1
+        return numerator // shared, denominator // shared
+
+
 class Table:
-    """The rows of a price, over one denominator. unit_factor: what a unit price of 1 comes to
-    for each 10^-18 of quantity, in units of the asset; one_unit: for one unit, in the asset.
+    """The rows of a price. unit_factor: what a unit price of 1 comes to for one unit of
+    quantity, in units of the asset; one_unit: in the asset.
     """
 
     def __init__(self, price: Price, unit_factor: Fraction, one_unit: Fraction) -> None:
         self._key = price.key
         self._dimensions = price.dimensions
-        own = Fraction(price.unit_price) * unit_factor if price.unit_price is not None else None
-        exact = [Fraction(row.unit_price) * unit_factor for row in price.rows]
-        self.denominator = lcm(*(each.denominator for each in (*exact, own or Fraction(0))))
-        self._fallback = int(own * self.denominator) if own is not None else None
-        rows: dict[tuple[int, ...], dict[tuple[object, ...], int]] = {}
-        for row, factor in zip(price.rows, exact, strict=True):
-            said = {name: value for name, value in row.match if value != ANY}
+        self._said = itemgetter(*price.dimensions) if price.dimensions else _nothing_said
+        self._in_text: dict[object, TableRow] = {}  # rows that name every dimension, by a text
+
+        def row(unit_price: str) -> TableRow:
+            said = Fraction(unit_price)
+            units = said * unit_factor
+            return TableRow(units.numerator, units.denominator, decimal_text(said * one_unit))
+
+        self._fallback = row(price.unit_price) if price.unit_price is not None else None
+        rows: dict[tuple[int, ...], dict[tuple[object, ...], TableRow]] = {}
+        for each in price.rows:
+            said = {name: value for name, value in each.match if value != ANY}
             named = tuple(i for i, name in enumerate(price.dimensions) if name in said)
             values = tuple(comparable(said[price.dimensions[i]]) for i in named)
-            rows.setdefault(named, {})[values] = int(factor * self.denominator)
-        said_prices = [price.unit_price, *(row.unit_price for row in price.rows)]
-        self._unit_prices = {
-            int(Fraction(said) * unit_factor * self.denominator): decimal_text(
-                Fraction(said) * one_unit
-            )
-            for said in said_prices
-            if said is not None
-        }
+            found = rows.setdefault(named, {})[values] = row(each.unit_price)
+            if len(named) == len(price.dimensions) and all(type(v) is str for v in values):
+                self._in_text[self._said(said)] = found
         self._patterns = sorted(rows.items(), key=lambda pattern: (-len(pattern[0]), pattern[0]))
 
-    def factor(self, properties: Mapping[str, Any]) -> int:
-        """Return what each 10^-18 costs by the best row, else by the price's own unit price:
-        `denominator` of it are a unit of the asset. Raises InvalidInput.
-        """
+    def row(self, properties: Mapping[str, Any]) -> TableRow:
+        """Return the best row, else the price's own unit price. Raises InvalidInput."""
+        try:
+            exactly = self._in_text.get(self._said(properties))
+        except (KeyError, TypeError):
+            exactly = None
+        return exactly or self._best_row(properties)
+
+    def _best_row(self, properties: Mapping[str, Any]) -> TableRow:
         try:
             values = tuple(
                 [
@@ -73,10 +109,6 @@ class Table:
             field="properties", reason=f"price {self._key} has no row for {said}: add one"
         )
 
-    def unit_price(self, factor: int) -> str | None:
-        """Return what one unit costs by a row; None where no decimal says it."""
-        return self._unit_prices[factor]
-
     def _value(self, name: str, value: object) -> object:
         if isinstance(value, list | dict):
             raise self._needs(name, "a text, a number or true or false")
@@ -84,3 +116,7 @@ class Table:
 
     def _needs(self, name: str, what: str) -> InvalidInput:
         return InvalidInput(field=f"properties.{name}", reason=f"price {self._key} needs {what}")
+
+
+def _nothing_said(_properties: Mapping[str, Any]) -> tuple[()]:
+    return ()

@@ -22,9 +22,15 @@ def quantity_of(text: str) -> int:
     return units_of(text, SCALE)
 
 
-@lru_cache(maxsize=10_000)
 def text_of(quantity: int) -> str:
-    """Return the shortest decimal. What a total is after one event it is before the next."""
+    """Return the shortest decimal."""
+    whole, part = divmod(quantity, ONE)
+    return _fine_text(quantity) if part else str(whole)
+
+
+@lru_cache(maxsize=10_000)
+def _fine_text(quantity: int) -> str:
+    """What a total is after one event it is before the next."""
     return decimal_of(quantity, SCALE)
 
 

@@ -1,8 +1,7 @@
 """What one usage event costs: its meters, their prices, a line for each, one charge.
 
-Pure: `rate` gets the catalogue, by what the customer's usage is priced, and how far each
-price has come in its cycle. It answers lines and the totals as they are after them; it
-moves nothing.
+Pure: `rate` gets the prices that hold for the customer, and how far each has come in its
+cycle. It answers lines and the totals as they are after them; it moves nothing.
 """
 
 from __future__ import annotations
@@ -10,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from math import gcd, lcm
 from typing import Any, Protocol
 
 from domain.catalog.meter import Aggregation, Meter
 from domain.rating.cost import CostFunction
-from domain.rating.price_list import ListedPrice, PriceLists
-from domain.rating.pricing import PricingTerms
-from domain.rating.quantity import ONE, distinct_value, measured, selects, text_of
+from domain.rating.dimensions import Exact, TableRow
+from domain.rating.quantity import ONE, distinct_value, measured, text_of
 from domain.rating.running_total import SEVERAL, RunningTotal, TotalKey
+from domain.rating.tariff import MeterPrice, Tariff
 from domain.refusals import InvalidInput
 from domain.struct import struct
-from domain.subscriptions.cycles import Cycle
 
 
 @struct(frozen=True, slots=True)
@@ -97,48 +94,41 @@ class Rated:
     falling: tuple[int, ...] = ()
 
 
-Priced = tuple[Meter, ListedPrice, Cycle]
-
-
-def rate(
-    usage: Usage, terms: Sequence[PricingTerms], lists: PriceLists, standing: Standing
-) -> Rated | None:
-    """Rate an event by the first of `terms` that prices each of its meters.
+def rate(usage: Usage, tariff: Tariff, standing: Standing) -> Rated | None:
+    """Rate an event by what holds for it.
 
     None where nothing prices it: it is recorded as nothing, in the meter's unpriced asset,
     by `unpriced`. Raises InvalidInput naming `properties`, `quantity` or `meter`.
     """
-    meters = selected(usage, lists)
-    priced, without = _prices(usage, meters, terms, lists)
+    priced, without = tariff.fed_by(usage.properties)
     if not priced:
         return None
-    first = priced[0][1].price
-    for _, listed, _ in priced:
-        if listed.price.asset != first.asset:
-            raise _two_assets(priced[0][1], listed)
+    first = priced[0].listed.price
+    _check_one_asset(priced)
     lines: list[RatedLine] = []
     amount_units = 0
     moved: dict[TotalKey, RunningTotal] = {}
     sights: list[Sight] = []
     falling: list[int] = []
-    for meter, listed, cycle in priced:
-        key = (listed.product, listed.price.key, cycle.starts_at)
-        before = moved.get(key) or standing.total(key, cycle.ends_at)
-        before = before or _nothing_yet(listed, cycle)
+    for each in priced:
+        meter, listed, cycle, key = each.meter, each.listed, each.cycle, each.key
+        before = moved.get(key) or standing.total(key, cycle.ends_at) or _nothing_yet(each)
         if before.asset != first.asset:  # a later version charges in another
             before = replace(before, asset=first.asset, amount_units=0, exact=None)
-        sight = None
-        if meter.aggregation == Aggregation.UNIQUE:
+        latest_at = None
+        if listed.adds_up:
+            after = before.quantity + measured(meter, usage.quantity, usage.properties)
+        elif meter.aggregation == Aggregation.UNIQUE:
             sight = Sight(key, distinct_value(meter, usage.properties))
-            fresh = sight not in sights and standing.unseen(key, sight.value)
-            after_quantity = before.quantity + ONE if fresh else before.quantity
-            sight = sight if fresh else None
-            latest_at = None
+            after = before.quantity
+            if sight not in sights and standing.unseen(key, sight.value):
+                after += ONE
+                sights.append(sight)
         else:
-            after_quantity, latest_at = _moved(meter, before, usage)
+            after, latest_at = _moved_to(meter, before, usage)
         cost = listed.cost
-        factor = cost.table.factor(usage.properties) if cost.table is not None else 0
-        units, exact = line_units(cost, before, after_quantity, factor)
+        row = cost.table.row(usage.properties) if cost.table is not None else None
+        units, exact = line_units(cost, before, after, row)
         if units < 0:
             units = -min(-units, standing.returnable_units(before, -units))
         amount_units += units
@@ -150,19 +140,30 @@ def rate(
             before.starts_at,
             before.ends_at,
             before.asset,
-            after_quantity,
+            after,
             before.amount_units + units,
             exact,
             latest_at,
             listed.version if before.version in (0, listed.version) else SEVERAL,
         )
-        if sight is not None:
-            sights.append(sight)
-        unit_price = cost.unit_price if cost.table is None else cost.table.unit_price(factor)
         lines.append(
-            _line(meter, listed, cycle, before.quantity, after_quantity, units, unit_price)
+            RatedLine(
+                listed.product,
+                listed.version or None,
+                listed.price.key,
+                listed.overridden,
+                meter.key,
+                text_of(after - before.quantity),
+                units,
+                text_of(before.quantity),
+                text_of(after),
+                cycle.starts_at,
+                cycle.ends_at,
+                row.unit_price if row is not None else cost.unit_price,
+            )
         )
-    lines += [_unpriced_line(meter, usage) for meter in without]
+    if without:
+        lines += [_unpriced_line(meter, usage) for meter in without]
     return Rated(
         first.asset,
         first.scale,
@@ -174,35 +175,12 @@ def rate(
     )
 
 
-def selected(usage: Usage, lists: PriceLists) -> list[Meter]:
-    """Return the meters that an event feeds. Raises InvalidInput where there are some of
-    its type, and their filters select it for none.
-    """
-    of_type = lists.catalog.meters_of(usage.event_type)
-    meters = [meter for meter in of_type if not meter.filters or selects(meter, usage.properties)]
-    if of_type and not meters:
-        named = ", ".join(meter.key for meter in of_type)[:200]
-        raise InvalidInput(
-            field="properties",
-            reason=f"no meter of {usage.event_type} selects this event ({named}): mend their"
-            " filters, or what it says",
-        )
-    return meters
-
-
-def has_price(usage: Usage, terms: Sequence[PricingTerms], lists: PriceLists) -> bool:
-    """Whether an event would be rated, so that it may not say its amount."""
-    of_type = lists.catalog.meters_of(usage.event_type)
-    meters = [meter for meter in of_type if selects(meter, usage.properties)]
-    return bool(_prices(usage, meters, terms, lists)[0])
-
-
-def unpriced(usage: Usage, lists: PriceLists) -> tuple[str, tuple[RatedLine, ...]]:
+def unpriced(usage: Usage, tariff: Tariff) -> tuple[str, tuple[RatedLine, ...]]:
     """Return the asset in which usage that nothing prices is recorded, and its lines of 0.
 
     Raises InvalidInput naming `amount` where its meters have no such asset.
     """
-    meters = selected(usage, lists)
+    _, meters = tariff.fed_by(usage.properties)
     asset = next((each.unpriced_asset for each in meters if each.unpriced_asset), None)
     if asset is None:
         raise InvalidInput(
@@ -211,110 +189,55 @@ def unpriced(usage: Usage, lists: PriceLists) -> tuple[str, tuple[RatedLine, ...
     return asset, tuple(_unpriced_line(meter, usage) for meter in meters)
 
 
-def sights(usage: Usage, terms: Sequence[PricingTerms], lists: PriceLists) -> list[Sight]:
+def sights(usage: Usage, tariff: Tariff) -> list[Sight]:
     """Return the values that rating an event will ask for; none of one that is refused."""
     try:
-        priced, _ = _prices(usage, selected(usage, lists), terms, lists)
+        priced, _ = tariff.fed_by(usage.properties)
         return [
-            Sight(
-                (listed.product, listed.price.key, cycle.starts_at),
-                distinct_value(meter, usage.properties),
-            )
-            for meter, listed, cycle in priced
-            if meter.aggregation == Aggregation.UNIQUE
+            Sight(each.key, distinct_value(each.meter, usage.properties))
+            for each in priced
+            if each.meter.aggregation == Aggregation.UNIQUE
         ]
     except InvalidInput:
         return []
 
 
 def line_units(
-    cost: CostFunction,
-    before: RunningTotal,
-    after_quantity: int,
-    factor: int,
-) -> tuple[int, tuple[int, int] | None]:
+    cost: CostFunction, before: RunningTotal, after_quantity: int, row: TableRow | None
+) -> tuple[int, Exact | None]:
     """Return what moving a cycle's quantity costs, and a price's exact cost then.
 
     The one rule: cost(b) - cost(a), rounded on the totals. A price by dimensions keeps its
-    cost as an exact fraction, because it depends on more than the quantity. factor: by its
-    row, as `Table.factor` says it.
+    cost as an exact fraction, because it depends on more than the quantity. row: of its table.
     """
     moved = after_quantity - before.quantity
     if cost.per_event:
         return cost.percentage(moved), None
-    priced = cost.priced(after_quantity) - cost.priced(before.quantity)
-    if cost.table is None:
+    priced = cost.priced(after_quantity) - cost.priced(before.quantity) if cost.free else moved
+    exact = None
+    if row is None:
         units = cost.cost(after_quantity) - cost.cost(before.quantity)
-        return cost.of_event(units, priced), None
-    # Fractions by hand: this is in every charge of a price by dimensions.
-    numerator, denominator = before.exact or (before.amount_units, 1)
-    of_table = cost.table.denominator
-    common = of_table if of_table % denominator == 0 else lcm(of_table, denominator)
-    exact_before = numerator * (common // denominator)
-    exact = exact_before + priced * factor * (common // of_table)
-    units = cost.rounded(exact, common) - cost.rounded(exact_before, common)
-    shared = gcd(exact, common)
-    return cost.of_event(units, priced), (exact // shared, common // shared)
+    else:
+        exact_before = before.exact or (before.amount_units, 1)
+        exact = row.added(exact_before, priced)
+        units = cost.rounded(*exact) - cost.rounded(*exact_before)
+    return cost.of_event(units, priced) if cost.adds_to_events else units, exact
 
 
-def _prices(
-    usage: Usage, meters: Sequence[Meter], terms: Sequence[PricingTerms], lists: PriceLists
-) -> tuple[list[Priced], list[Meter]]:
-    """Return the prices of meters, and the meters that have none."""
-    of_terms = [(each.cycle, lists.of(each, usage.occurred_at)) for each in terms]
-    priced: list[Priced] = []
-    without: list[Meter] = []
-    for meter in meters:
-        for cycle, listed in of_terms:
-            prices = listed.get(meter.key)
-            if prices:
-                priced += [(meter, price, cycle) for price in prices]
-                break
-        else:
-            without.append(meter)
-    return priced, without
-
-
-def _moved(meter: Meter, before: RunningTotal, usage: Usage) -> tuple[int, datetime | None]:
-    """Return the cycle's quantity after an event, and when its latest value was."""
+def _moved_to(meter: Meter, before: RunningTotal, usage: Usage) -> tuple[int, datetime | None]:
+    """Return the cycle's value after an event of MAX or LATEST, and when the latest was."""
     value = measured(meter, usage.quantity, usage.properties)
     if meter.aggregation == Aggregation.MAX:
         return max(before.quantity, value), None
-    if meter.aggregation != Aggregation.LATEST:
-        return before.quantity + value, None
     if before.latest_at is not None and usage.occurred_at < before.latest_at:
         return before.quantity, before.latest_at
     return value, usage.occurred_at
 
 
-def _nothing_yet(listed: ListedPrice, cycle: Cycle) -> RunningTotal:
+def _nothing_yet(each: MeterPrice) -> RunningTotal:
+    listed, cycle = each.listed, each.cycle
     return RunningTotal(
         listed.product, listed.price.key, cycle.starts_at, cycle.ends_at, listed.price.asset
-    )
-
-
-def _line(
-    meter: Meter,
-    listed: ListedPrice,
-    cycle: Cycle,
-    before: int,
-    after: int,
-    units: int,
-    unit_price: str | None,
-) -> RatedLine:
-    return RatedLine(
-        listed.product,
-        listed.version or None,
-        listed.price.key,
-        listed.overridden,
-        meter.key,
-        text_of(after - before),
-        units,
-        text_of(before),
-        text_of(after),
-        cycle.starts_at,
-        cycle.ends_at,
-        unit_price,
     )
 
 
@@ -329,10 +252,14 @@ def _unpriced_line(meter: Meter, usage: Usage) -> RatedLine:
     return RatedLine(None, None, None, False, meter.key, counted, 0, "0", counted, None, None)
 
 
-def _two_assets(one: ListedPrice, other: ListedPrice) -> InvalidInput:
-    return InvalidInput(
-        field="meter",
-        reason=f"price {one.price.key} of {one.product} is in {one.price.asset}, price"
-        f" {other.price.key} of {other.product} in {other.price.asset}: an event is charged in"
-        " one asset, report one for each",
-    )
+def _check_one_asset(priced: Sequence[MeterPrice]) -> None:
+    one = priced[0].listed
+    for each in priced:
+        other = each.listed
+        if other.price.asset != one.price.asset:
+            raise InvalidInput(
+                field="meter",
+                reason=f"price {one.price.key} of {one.product} is in {one.price.asset}, price"
+                f" {other.price.key} of {other.product} in {other.price.asset}: an event is"
+                " charged in one asset, report one for each",
+            )

@@ -60,7 +60,7 @@ class Replay:
     ) -> Rated | None:
         """Rate a charge from where the replay has come to, and bring that forward."""
         self._observed = recorded.observed
-        rated = rate(usage, terms, lists, self)
+        rated = rate(usage, lists.tariff(usage.event_type, terms, usage.occurred_at), self)
         if rated is None:
             return None
         for total in rated.totals:

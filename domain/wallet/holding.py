@@ -15,8 +15,9 @@ from domain.wallet.events import HoldCaptured, HoldExtended, HoldPlaced, HoldRel
 from domain.wallet.holds import OpenHold
 from domain.wallet.limits import Limits, changed
 from domain.wallet.modes import beyond_limit
+from domain.wallet.payers import Share
 from domain.wallet.telling import tell_exhausted, tell_overage
-from domain.wallet.totals import RatedMove, unpaid
+from domain.wallet.totals import TotalsMoved, unpaid
 from domain.wallet.wallet import Settlement, Wallet, frozen
 
 
@@ -133,9 +134,11 @@ def capture(
     final: bool,
     delivered: bool,
     derived: Sequence[DerivedBudget] = (),
-    rated: RatedMove | None = None,
+    rated: TotalsMoved | None = None,
+    shares: tuple[Share, ...] = (),
 ) -> Settlement:
-    """Settle a live hold, or a part of it, at its true cost. rated: the totals it moves.
+    """Settle a live hold, or a part of it, at its true cost. rated, shares: as of
+    `Wallet.charge`.
 
     What the capture takes beyond the hold comes from what is available, then from
     overage where that is allowed or the work `delivered`. Raises, first match wins:
@@ -192,7 +195,9 @@ def capture(
         released_units = hold.held_units - burned_pinned_units
         uncovered_released_units = uncovered_units
     paid_by = merged(burned_pinned, burned)
-    moved = unpaid(rated) if observed else wallet.moved_by(account, rated, paid_by, incurred)
+    moved = (
+        unpaid(rated) if observed else wallet.moved_by(account, rated, shares, paid_by, incurred)
+    )
     touched = [account.changing(g) for g, _ in merged(paid_by, released)]
     wallet.record(
         HoldCaptured(

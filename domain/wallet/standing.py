@@ -216,7 +216,7 @@ class WalletStanding(Aggregate):
         return max(now, self.recorded_at)
 
     @property
-    def pricing(self) -> Iterable[PricingSubscription]:
+    def pricing(self) -> tuple[PricingSubscription, ...]:
         """Return the subscriptions by which usage is priced, the oldest first."""
         return tuple(self.enrolments.values())
 

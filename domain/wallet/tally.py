@@ -6,7 +6,7 @@ from datetime import datetime
 
 from domain.wallet.budgets import BudgetCount
 from domain.wallet.events import Part, Range, UsageDebited, UsageObserved
-from domain.wallet.totals import MovedTotals, TotalsMoved
+from domain.wallet.totals import TotalsMoved, moved_together
 
 
 class Tally:
@@ -33,7 +33,7 @@ class Tally:
         self.overage: Range | None = None
         self.charge_ids: list[str] = []
         self.budgets: dict[str, int] = {}
-        self.moved: MovedTotals | None = None
+        self.moved: list[TotalsMoved] = []
 
     def takes(self, asset: str, observed: bool, at: datetime) -> bool:
         """Whether a charge joins this tally."""
@@ -58,14 +58,12 @@ class Tally:
             self.budgets[budget_id] = self.budgets.get(budget_id, 0) + change
 
     def move(self, moved: TotalsMoved) -> None:
-        if self.moved is None:
-            self.moved = MovedTotals()
-        self.moved.add(moved)
+        self.moved.append(moved)
 
     def event(self, wallet_id: str, version: int) -> UsageDebited | UsageObserved:
         """Return the one event of all that was added."""
         budgets = tuple(self.budgets.items())
-        rated = self.moved.stated() if self.moved is not None else None
+        rated = moved_together(self.moved)
         if self.observed:
             return UsageObserved(
                 wallet_id,

@@ -7,14 +7,14 @@ event that moved it is read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.struct import struct
 from domain.wallet.overage import Range
-from domain.wallet.payers import Newest, PaidFor, Payers, Share
+from domain.wallet.payers import Newest, PaidFor, Payers
 
 
 @struct(frozen=True, slots=True)
@@ -24,18 +24,6 @@ class TotalsMoved:
     totals: tuple[RunningTotal, ...]
     paid: tuple[PaidFor, ...] = ()
     closed_before: datetime | None = None
-
-
-@struct(frozen=True, slots=True)
-class RatedMove:
-    """What a rated charge moves. shares: its lines, where the payers of one are known; told:
-    payers that are known from now on.
-    """
-
-    totals: tuple[RunningTotal, ...]
-    shares: tuple[Share, ...] = ()
-    closed_before: datetime | None = None
-    told: tuple[PaidFor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +59,10 @@ class Totals:
         """Whether a cycle's total may be in the log alone."""
         closed = self.closed_before
         return closed is not None and ends_at <= closed and key not in self.by_key
+
+    def keeps(self, totals: Iterable[RunningTotal]) -> bool:
+        """Whether all of these are kept already."""
+        return self.by_key.keys() >= {total.key for total in totals}
 
     def closable(self, before: datetime) -> bool:
         """Whether there is anything to drop of cycles that ended by then."""
@@ -150,10 +142,8 @@ class Totals:
 
 
 @dataclass(slots=True)
-class MovedTotals:
-    """What consecutive charges move, on the way to one event: the last of each total, and
-    all that was paid, in order.
-    """
+class _MovedTotals:
+    """What consecutive charges move: the last of each total, and all that was paid, in order."""
 
     totals: dict[TotalKey, RunningTotal] = field(default_factory=dict)
     paid: list[PaidFor] = field(default_factory=list)
@@ -180,16 +170,22 @@ class MovedTotals:
             else:
                 self.paid.append(paid)
 
-    def stated(self) -> TotalsMoved | None:
-        """Return them as an event says them; None for nothing."""
-        if not self.totals and not self.paid:
-            return None
-        return TotalsMoved(tuple(self.totals.values()), tuple(self.paid), self.closed_before)
+
+def moved_together(moves: Sequence[TotalsMoved]) -> TotalsMoved | None:
+    """Return what consecutive charges move, as one event says it; None for nothing."""
+    together = _MovedTotals()
+    for moved in moves:
+        together.add(moved)
+    if not together.totals and not together.paid:
+        return None
+    return TotalsMoved(
+        tuple(together.totals.values()), tuple(together.paid), together.closed_before
+    )
 
 
-def unpaid(rated: RatedMove | None) -> TotalsMoved | None:
+def unpaid(rated: TotalsMoved | None) -> TotalsMoved | None:
     """Return what usage moves that only looks: totals, which nobody pays for."""
-    return TotalsMoved(rated.totals, (), rated.closed_before) if rated is not None else None
+    return replace(rated, paid=()) if rated is not None and rated.paid else rated
 
 
 def _follows(last: PaidFor, paid: PaidFor) -> bool:

@@ -10,8 +10,7 @@ from domain.money.asset import Asset
 from domain.wallet.budgets import BudgetCount
 from domain.wallet.derived_budgets import DerivedBudget
 from domain.wallet.events import GrantReturn, Range, UsageCredited
-from domain.wallet.payers import PaidFor
-from domain.wallet.totals import RatedMove, TotalsMoved
+from domain.wallet.totals import TotalsMoved
 
 if TYPE_CHECKING:
     from domain.wallet.wallet import Wallet
@@ -25,8 +24,7 @@ def credit_usage(
     units: int,
     forgiven: tuple[Range, ...],
     returned: Iterable[GrantReturn],
-    move: RatedMove,
-    paid: tuple[PaidFor, ...],
+    rated: TotalsMoved,
     at: datetime,
     *,
     subject: str | None,
@@ -49,7 +47,7 @@ def credit_usage(
             forgiven,
             tuple(returned),
             counts,
-            TotalsMoved(move.totals, paid, move.closed_before),
+            rated,
         )
     )
     if limits is not None:

@@ -7,7 +7,7 @@ grant or a charge also appends to its wallet, in the same commit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -62,11 +62,11 @@ from domain.wallet.events import (
 )
 from domain.wallet.limits import Limits, changed, tell_crossed
 from domain.wallet.modes import beyond_limit
-from domain.wallet.payers import payers_told, share_out
+from domain.wallet.payers import Share, payers_told, share_out
 from domain.wallet.standing import WalletStanding
 from domain.wallet.tally import Tally
 from domain.wallet.telling import tell_exhausted, tell_overage, tell_postponed, tell_source
-from domain.wallet.totals import RatedMove, TotalsMoved, unpaid
+from domain.wallet.totals import TotalsMoved, unpaid
 from domain.wallet.watches import Quoting, no_quotes
 from domain.wallet.watching import end_wait, look_at
 
@@ -359,15 +359,16 @@ class Wallet(WalletStanding):
         as_control: bool = False,
         subject: str | None = None,
         derived: Sequence[DerivedBudget] = (),
-        rated: RatedMove | None = None,
+        rated: TotalsMoved | None = None,
+        shares: tuple[Share, ...] = (),
     ) -> Settlement:
         """Settle a charge against grants, in burn-down order.
 
         delivered: the work is done, so it is recorded whatever the balance. as_control: an
         adjustment, real in every mode. derived: the budgets that templates make of the
-        subject. rated: the totals that it moves. units below zero: only in SHADOW, where
-        nothing is burned. Raises, first match wins: InvalidState (frozen),
-        SpendLimitReached, InsufficientFunds.
+        subject. rated: the totals that it moves; shares: its lines, where the payers of one are
+        known. units below zero: only in SHADOW, where nothing is burned. Raises, first match
+        wins: InvalidState (frozen), SpendLimitReached, InsufficientFunds.
         """
         self.check_spendable(delivered=delivered)
         mode = "CONTROL" if as_control else self.mode
@@ -402,7 +403,7 @@ class Wallet(WalletStanding):
         incurred = account.to_incur(uncovered_units)
         grants = [account.changing(grant_id) for grant_id, _ in burned]
         account.debit(burned, incurred)
-        moved = self.moved_by(account, rated, burned, incurred)
+        moved = self.moved_by(account, rated, shares, burned, incurred)
         self._tell(account, charge_id, units, burned, incurred, False, at, counts, moved)
         tell_exhausted(self, grants, at)
         if incurred is not None:
@@ -416,22 +417,21 @@ class Wallet(WalletStanding):
     def moved_by(
         self,
         account: Account,
-        rated: RatedMove | None,
+        rated: TotalsMoved | None,
+        shares: tuple[Share, ...],
         burned: tuple[Part, ...],
         incurred: Range | None,
     ) -> TotalsMoved | None:
-        """Return what a charge's event says of totals."""
-        if rated is None:
-            return None
-        paid = rated.told
-        if rated.shares:
-            payers = self.totals.payers
-            if paid:
-                payers = payers | payers_told(paid)
-            falls = any(share.units < 0 for share in rated.shares)
-            owed = account.unbilled() if falls else ()
-            paid += share_out(rated.shares, payers, owed, burned, incurred).paid
-        return TotalsMoved(rated.totals, paid, rated.closed_before)
+        """Return what a charge's event says of totals: with who paid, where that is known."""
+        if rated is None or not shares:
+            return rated
+        payers = self.totals.payers
+        if rated.paid:
+            payers = payers | payers_told(rated.paid)
+        falls = any(share.units < 0 for share in shares)
+        owed = account.unbilled() if falls else ()
+        paid = share_out(shares, payers, owed, burned, incurred).paid
+        return replace(rated, paid=rated.paid + paid)
 
     def reverse(
         self,

@@ -112,7 +112,8 @@ def table(rows: list[tuple[dict[str, str], str]], **fields: object) -> CostFunct
 
 def unit_price(rows: Table, properties: dict[str, str]) -> Fraction:
     """Return the price of one unit in USD, whose scale is 9."""
-    return Fraction(rows.factor(properties), rows.denominator) * ONE / 10**9
+    row = rows.row(properties)
+    return Fraction(row.factor, row.denominator) / 10**9
 
 
 R5_ROWS = [
@@ -139,9 +140,9 @@ def test_r5_the_most_specific_row_wins() -> None:
     ]
     assert unit_prices == [15, 75, 3, 15]
     with pytest.raises(InvalidInput, match="model 'opus', direction 'audio'"):
-        dimensions.factor({"model": "opus", "direction": "audio"})
+        dimensions.row({"model": "opus", "direction": "audio"})
     with pytest.raises(InvalidInput, match=r"properties\.model"):
-        dimensions.factor({"direction": "input"})
+        dimensions.row({"direction": "input"})
 
 
 def test_of_equally_specific_rows_the_earlier_dimension_wins() -> None:
