@@ -49,7 +49,7 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
         SMALL_LOGS if small else LARGE_LOGS, 10 if small else 60
     ),
     "budgets": lambda small: budgets.measure(1_000 if small else 10_000),
-    "rating": lambda small: rating.measure(1_000 if small else 10_000),
+    "rating": lambda small: rating.measure(3_000 if small else 10_000),
     "exports": lambda small: exports.measure(60_000 if small else 1_000_000),
     "drafts": lambda small: drafts.measure(20_000 if small else 1_000_000),
 }
