@@ -196,8 +196,8 @@ class Writer:
         try:
             try:
                 positions = self._recorder.append(Rows(), decide=decide)
-            except CommitUnknown:
-                positions = self._find_out(made[0].rows)
+            except CommitUnknown as unknown:
+                positions = self._find_out(made[0].rows, unknown.backend)
         except BaseException:
             for decided in made:
                 decided.batch.forget()
@@ -234,15 +234,15 @@ class Writer:
             return []
         try:
             return self._recorder.append(decided.rows, decided.batch.relied_on)
-        except CommitUnknown:
-            return self._find_out(decided.rows)
+        except CommitUnknown as unknown:
+            return self._find_out(decided.rows, unknown.backend)
 
-    def _find_out(self, rows: Rows) -> list[int]:
+    def _find_out(self, rows: Rows, backend: int | None) -> list[int]:
         """After an error at COMMIT: look whether our rows are there."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                positions = self._recorder.positions_of(rows)
+                positions = self._recorder.positions_of(rows, backend)
             except (psycopg.Error, PoolTimeout):
                 if time.monotonic() > give_up_at:
                     raise OutcomeUnknown from None

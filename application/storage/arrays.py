@@ -21,8 +21,8 @@ _SHORT = 4_096
 _LENGTHS = [_LENGTH.pack(length) for length in range(_SHORT)]
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
-_BYTEA, _INT8, _TEXT, _TIMESTAMPTZ, _UUID = 17, 20, 25, 1184, 2950
-_ARRAY_OF = {_BYTEA: 1001, _INT8: 1016, _TEXT: 1009, _TIMESTAMPTZ: 1185, _UUID: 2951}
+BYTEA, INT8, TEXT, TIMESTAMPTZ, UUID = 17, 20, 25, 1184, 2950
+ARRAY_OF = {BYTEA: 1001, INT8: 1016, TEXT: 1009, TIMESTAMPTZ: 1185, UUID: 2951}
 
 
 class Column:
@@ -42,14 +42,14 @@ class Column:
 def uuids(ids: Sequence[str]) -> Column:
     sixteen = "00000010"  # octets follow, before each
     if _alike(ids):
-        return Column(_UUID, len(ids), [_uuid(ids[0])] * len(ids))
+        return Column(UUID, len(ids), [_uuid(ids[0])] * len(ids))
     digits = (sixteen + sixteen.join(ids)).encode().translate(None, b"-")
-    return Column(_UUID, len(ids), [unhexlify(digits) if ids else b""])
+    return Column(UUID, len(ids), [unhexlify(digits) if ids else b""])
 
 
 def numbers(values: Sequence[int]) -> Column:
     packed = {value: _EIGHT.pack(8, value) for value in set(values)}
-    return Column(_INT8, len(values), map(packed.__getitem__, values))
+    return Column(INT8, len(values), map(packed.__getitem__, values))
 
 
 def octets(values: Sequence[bytes]) -> Column:
@@ -58,19 +58,19 @@ def octets(values: Sequence[bytes]) -> Column:
         _LENGTHS[each] if each < _SHORT else _LENGTH.pack(each) for each in map(len, values)
     ]
     items[1::2] = values
-    return Column(_BYTEA, len(values), items)
+    return Column(BYTEA, len(values), items)
 
 
 def texts(values: Sequence[str]) -> Column:
     if _alike(values):
-        return Column(_TEXT, len(values), [_text(values[0])] * len(values))
+        return Column(TEXT, len(values), [_text(values[0])] * len(values))
     packed = {value: _text(value) for value in set(values)}
-    return Column(_TEXT, len(values), map(packed.__getitem__, values))
+    return Column(TEXT, len(values), map(packed.__getitem__, values))
 
 
 def times(values: Sequence[datetime]) -> Column:
     packed = {value: _EIGHT.pack(8, _microseconds(value)) for value in set(values)}
-    return Column(_TIMESTAMPTZ, len(values), map(packed.__getitem__, values))
+    return Column(TIMESTAMPTZ, len(values), map(packed.__getitem__, values))
 
 
 def _alike(values: Sequence[str]) -> bool:
@@ -102,7 +102,7 @@ class _ColumnDumper(Dumper):
 # Once: a class made for each statement is garbage that only the collector can find.
 _DUMPERS: dict[int, Dumper] = {
     element: type(f"_ColumnDumper{array}", (_ColumnDumper,), {"oid": array})(Column)
-    for element, array in _ARRAY_OF.items()
+    for element, array in ARRAY_OF.items()
 }
 
 

@@ -97,7 +97,13 @@ def pending(
 def statement_of(migration: Migration, roles: Mapping[Role, str], shard: Shard) -> sql.Composed:
     """Return a migration for one shard and its roles."""
     names = {role: sql.Identifier(name) for role, name in roles.items()}
-    return sql.SQL(migration.text).format(schema=sql.Identifier(shard.schema), **names)
+    return sql.SQL(migration.text).format(
+        schema=sql.Identifier(shard.schema),
+        lock=sql.Literal(shard.lock_key),
+        channel=sql.Identifier(shard.channel),
+        positions=sql.Literal(f"{shard.schema}.events_notification_id_seq"),
+        **names,
+    )
 
 
 def _prepare(connection: Connection, roles: Mapping[Role, str], shard: Shard) -> None:

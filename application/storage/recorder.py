@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import psycopg
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore
-from psycopg import Cursor
+from psycopg import Cursor, pq
+from psycopg.errors import error_from_result
+from psycopg.pq.abc import PGresult
 from psycopg.rows import DictRow, dict_row, tuple_row
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Identifier
 
 from application.clock import SystemClock
 from application.storage import arrays
@@ -30,6 +31,18 @@ from application.storage.database import (
 )
 from application.storage.shard import FIRST_SHARD, Shard
 
+END_TIMEOUT_MS = 5_000
+_APPEND = b"append"
+_UUIDS, _NUMBERS, _TEXTS, _OCTETS, _TIMES = (
+    arrays.ARRAY_OF[element]
+    for element in (arrays.UUID, arrays.INT8, arrays.TEXT, arrays.BYTEA, arrays.TIMESTAMPTZ)
+)
+_APPEND_TYPES = (
+    *(_UUIDS, _NUMBERS),  # what is relied on
+    *(_UUIDS, _UUIDS, _NUMBERS, _TEXTS, _OCTETS, _TIMES, _TEXTS, _TEXTS),
+)
+_NOT_PREPARED = b"26000"  # invalid_sql_statement_name
+_ALL_BINARY = (pq.Format.BINARY,) * len(_APPEND_TYPES)
 NO_TENANT = "00000000-0000-0000-0000-000000000000"
 
 
@@ -61,6 +74,23 @@ class Rows:
             arrays.texts(self.request_ids),
         )
 
+    def arguments(self) -> list[bytes]:
+        """Return the columns as `append` takes them: what all rows have in common once."""
+        common: list[list[Any]] = [self.tenants, self.recorded_at, self.actors, self.request_ids]
+        alike = all(values.count(values[0]) == len(values) for values in common)
+        end = 1 if alike else len(self)
+        columns = (
+            arrays.uuids(self.tenants[:end]),
+            arrays.uuids(self.originators),
+            arrays.numbers(self.versions),
+            arrays.texts(self.topics),
+            arrays.octets(self.states),
+            arrays.times(self.recorded_at[:end]),
+            arrays.texts(self.actors[:end]),
+            arrays.texts(self.request_ids[:end]),
+        )
+        return [column.octets for column in columns]
+
 
 class AlreadyRecorded(Exception):
     """Another event has the place of one of these: a duplicate, or an overtaken version."""
@@ -75,7 +105,19 @@ class NotRecorded(Exception):
 
 
 class CommitUnknown(Exception):
-    """An error at COMMIT or after: the rows may be there, or not."""
+    """The commit may have happened, or may yet: the rows may be there, or not. backend: the
+    server process that was told to, if it is known.
+    """
+
+    def __init__(self, what: str = "", backend: int | None = None) -> None:
+        super().__init__(what)
+        self.backend = backend
+
+
+class LogConnection(psycopg.Connection[DictRow]):
+    """A connection that appends. knows_append: whether its server process knows how."""
+
+    knows_append = False
 
 
 class LedgerDatastore(PostgresDatastore):
@@ -101,7 +143,7 @@ class LedgerDatastore(PostgresDatastore):
             arrays.register(connection)
 
         self.pool = ConnectionPool(
-            connection_class=psycopg.Connection[DictRow],
+            connection_class=LogConnection,
             kwargs={
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 **login.arguments,
@@ -129,38 +171,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self.channel_name = self.shard.channel
         # The library's LOCK TABLE needs a privilege that an append-only role has not.
         self.lock_table_statements = [SQL(f"SELECT pg_advisory_xact_lock({self.shard.lock_key})")]
-        names = {
-            "schema": Identifier(datastore.schema),
-            "table": Identifier(self.events_table_name),
-        }
-        # Positions come back as one array: a row each would take both sides longer.
-        self.insert_events_statement = SQL(
-            "WITH inserted AS ("
-            "INSERT INTO {schema}.{table} (tenant, originator_id, originator_version, topic,"
-            " state, recorded_at, actor, request_id)"
-            " SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[], %b::text[],"
-            " %b::bytea[], %b::timestamptz[], %b::text[], %b::text[])"
-            " RETURNING notification_id)"
-            " SELECT array_agg(notification_id) FROM inserted"
-        ).format(**names)
-        # One message without parameters: one round trip. Not a pipeline, in which psycopg
-        # waits for ever once an INSERT outgrows the socket's buffer.
-        self._begin_statement = SQL(
-            "BEGIN; SELECT pg_advisory_xact_lock({lock}); NOTIFY {channel}"
-        ).format(lock=self.shard.lock_key, channel=Identifier(self.channel_name))
-
-        versions = SQL(
-            "; SELECT wanted.id::text, (SELECT max(originator_version) FROM {schema}.{table} e"
-            " WHERE e.originator_id = wanted.id) FROM unnest(ARRAY["
-        ).format(**names)
-
-        @lru_cache(maxsize=1_000)
-        def begin_and_ask(ids: tuple[str, ...]) -> Composed:
-            """Return the statement that begins, and asks for the versions of these streams."""
-            literals = SQL(", ").join(Literal(stream_id) for stream_id in ids)
-            return self._begin_statement + versions + literals + SQL("]::uuid[]) AS wanted (id)")
-
-        self._begin_and_ask = begin_and_ask
+        parameters = ", ".join(f"${place + 1}" for place in range(len(_APPEND_TYPES)))
+        self._append_statement = f"SELECT {self.shard.schema}.append({parameters})".encode()
 
     def create_table(self) -> None:
         """Nothing to do: migrations make the table."""
@@ -206,34 +218,45 @@ class LedgerRecorder(PostgresApplicationRecorder):
         AlreadyRecorded, NotRecorded (all: nothing was written), CommitUnknown.
         """
         with self.connection() as connection:
-            committing = False
-            try:
-                cursor = connection.cursor(row_factory=tuple_row)
-                self._begin(cursor, relied_on or {})
-                positions = self._insert(cursor, rows if decide is None else decide(cursor))
-                committing = True
-                cursor.execute("COMMIT")
-            except psycopg.errors.UniqueViolation as error:
-                _roll_back(connection)
-                raise AlreadyRecorded(error.diag.constraint_name) from error
-            except psycopg.Error as error:
-                _roll_back(connection)
-                if committing:
-                    raise CommitUnknown(type(error).__name__) from error
-                raise NotRecorded(f"{type(error).__name__}: {error.sqlstate}") from error
-            except BaseException:
-                _roll_back(connection)
-                raise
+            if decide is None:
+                return self._append(connection, rows, relied_on or {})
+            return self._decide_and_append(connection, decide)
+
+    def _decide_and_append(
+        self, connection: LogConnection, decide: Callable[[Cursor[Any]], Rows]
+    ) -> list[int]:
+        committing = False
+        backend = connection.pgconn.backend_pid
+        try:
+            cursor = connection.cursor(row_factory=tuple_row)
+            cursor.execute("BEGIN")
+            cursor.execute(self.lock_table_statements[0])
+            positions = self._append(connection, decide(cursor), {})
+            committing = True
+            cursor.execute("COMMIT")
+        except CommitUnknown as lost:
+            raise NotRecorded("the connection was lost before COMMIT") from lost
+        except psycopg.Error as error:
+            _roll_back(connection)
+            if committing:
+                raise CommitUnknown(type(error).__name__, backend) from error
+            raise NotRecorded(f"{type(error).__name__}: {error.sqlstate}") from error
+        except BaseException:
+            _roll_back(connection)
+            raise
         return positions
 
-    def positions_of(self, rows: Rows) -> list[int] | None:
+    def positions_of(self, rows: Rows, backend: int | None = None) -> list[int] | None:
         """Return the positions of these very rows; None if they are not in the log.
 
-        Waits for the writers' lock, so that a transaction in doubt has ended. Raises
-        psycopg.Error where the log cannot be asked.
+        backend: the server process whose transaction is in doubt. It is ended first, since it
+        may not have read yet what it was sent; then the writers' lock is waited for. Raises
+        psycopg.Error where the log cannot be asked, or that process does not end.
         """
         with self.connection() as connection, connection.transaction():
             cursor = connection.cursor(row_factory=tuple_row)
+            if backend is not None:
+                _end(cursor, backend)
             cursor.execute(self.lock_table_statements[0])
             cursor.execute(
                 SQL(
@@ -260,28 +283,84 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self.datastore.pool.open()
         return self.datastore.pool.connection()
 
-    def _begin(self, cursor: Cursor[Any], relied_on: Mapping[str, int]) -> None:
-        """Begin, lock, and check what is relied on, in one round trip."""
-        if not relied_on:
-            cursor.execute(self._begin_statement)
-            return
-        cursor.execute(self._begin_and_ask(tuple(relied_on)))
-        while cursor.nextset():
-            pass
-        versions: dict[str, int | None] = dict(cursor.fetchall())
-        for stream_id, version in relied_on.items():
-            # A stream that nobody has begun stands at 0.
-            if (versions[stream_id] or 0) != version:
-                raise MovedOn(stream_id)
+    def _append(
+        self, connection: LogConnection, rows: Rows, relied_on: Mapping[str, int]
+    ) -> list[int]:
+        """Append in one message, which is a transaction unless one has begun.
 
-    def _insert(self, cursor: Cursor[Any], rows: Rows) -> list[int]:
+        libpq itself waits for the answer, with the interpreter free for others; psycopg would
+        want it back for each part that it sends. Raises as `append`.
+        """
         if not rows:
             return []
-        cursor.execute(self.insert_events_statement, rows.columns(), prepare=True, binary=True)
-        found = cursor.fetchone()
-        assert found is not None
-        positions: list[int] = found[0]
-        return positions
+        arguments = [
+            arrays.uuids(list(relied_on)).octets,
+            arrays.numbers(list(relied_on.values())).octets,
+            *rows.arguments(),
+        ]
+        backend = connection.pgconn.backend_pid  # a lost link forgets it
+        try:
+            result = self._send(connection, arguments)
+        except psycopg.Error as error:
+            raise CommitUnknown(type(error).__name__, backend) from error
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise _refused(result, backend)
+        last = result.get_value(0, 0)
+        if last is None:
+            raise MovedOn
+        end = int.from_bytes(last) + 1
+        return list(range(end - len(rows), end))
+
+    def _send(self, connection: LogConnection, arguments: Sequence[bytes]) -> PGresult:
+        link = connection.pgconn
+        self._prepare(connection)
+        in_transaction = link.transaction_status != pq.TransactionStatus.IDLE
+        result = link.exec_prepared(_APPEND, arguments, _ALL_BINARY, pq.Format.BINARY)
+        if result.error_field(pq.DiagnosticField.SQLSTATE) == _NOT_PREPARED:
+            # psycopg lets go of all that is prepared when it rolls back.
+            connection.knows_append = False
+            if not in_transaction:
+                return self._send(connection, arguments)
+        return result
+
+    def _prepare(self, connection: LogConnection) -> None:
+        """Raises NotRecorded, also where the server has ended the connection meanwhile."""
+        link = connection.pgconn
+        try:
+            link.consume_input()
+            if connection.knows_append:
+                return
+            result = link.prepare(_APPEND, self._append_statement, _APPEND_TYPES)
+        except psycopg.Error as error:
+            raise NotRecorded(type(error).__name__) from error
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise NotRecorded(type(error_from_result(result)).__name__)
+        connection.knows_append = True
+
+
+def _refused(result: PGresult, backend: int) -> Exception:
+    """Return what an answer that is no success means. An error ends a transaction that stands;
+    what ends the session leaves its commit open.
+    """
+    error = error_from_result(result)
+    if error.diag.severity_nonlocalized != "ERROR":
+        return CommitUnknown(type(error).__name__, backend)
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return AlreadyRecorded(error.diag.constraint_name)
+    return NotRecorded(f"{type(error).__name__}: {error.sqlstate}")
+
+
+def _end(cursor: Cursor[Any], backend: int) -> None:
+    """End a server process of our own role. Another of ours may have its number by now, and
+    comes back.
+    """
+    cursor.execute(
+        "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
+        " WHERE pid = %s AND usename = current_user AND pid <> pg_backend_pid()",
+        (END_TIMEOUT_MS, backend),
+    )
+    if (False,) in cursor.fetchall():
+        raise psycopg.OperationalError("a transaction in doubt does not end")
 
 
 def _roll_back(connection: psycopg.Connection[Any]) -> None:

@@ -1,21 +1,26 @@
-"""A proxy before PostgreSQL that cuts the connection around a COMMIT."""
+"""A proxy before PostgreSQL that cuts the connection around a writer's commit."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-Cut = Literal["before the commit", "after the commit", "killed at the commit"]
+Cut = Literal[
+    "before the commit", "after the commit", "killed at the commit", "long before the commit"
+]
+LATE_SECONDS = 0.3
 
 
 class CuttingProxy:
-    """Listens on a socket of its own. `cut_next`: what happens to the next COMMIT of a writer;
-    `away_after_cut`: with it all connections end, and new ones are refused. kill: ends the
-    writer's session in the server.
+    """Listens on a socket of its own. `cut_next`: what happens to the next rows of a writer,
+    which are one message; `away_after_cut`: with it all connections end, and new ones are
+    refused. kill: ends the writer's session in the server. sent_late: set once the server has
+    answered, or ended upon, what it was sent long after.
     """
 
     def __init__(self, directory: Path, server_socket: Path, kill: Callable[[], None]) -> None:
@@ -24,6 +29,7 @@ class CuttingProxy:
         self.cut_next: Cut | None = None
         self.away_after_cut = False
         self.cuts = 0
+        self.sent_late = threading.Event()
         self._pairs: list[_Pair] = []
         self._server_socket = server_socket
         self._away = threading.Event()
@@ -57,7 +63,7 @@ class CuttingProxy:
             threading.Thread(target=pair.forward_answers, daemon=True).start()
 
     def take_cut(self, request: bytes) -> Cut | None:
-        if b"COMMIT" not in request or self.cut_next is None:
+        if not request.startswith(b"B") or b"append" not in request[:32] or self.cut_next is None:
             return None
         cut, self.cut_next = self.cut_next, None
         self.cuts += 1
@@ -79,21 +85,25 @@ class _Pair:
         self._client = client
         self._server = server
         self._swallow = threading.Event()
-        self._locked = False
+        self._late = False
 
     def forward_requests(self) -> None:
         with suppress(OSError):
             while request := self._client.recv(65_536):
-                # Snapshots commit too, but never under the writers' lock.
-                self._locked = self._locked or b"pg_advisory_xact_lock" in request
-                cut = self._proxy.take_cut(request) if self._locked else None
-                if b"COMMIT" in request:
-                    self._locked = False
+                cut = self._proxy.take_cut(request)
                 if cut == "before the commit":
                     self._proxy.go_away(self)
                     break
                 if cut == "killed at the commit":
                     self._proxy.kill()
+                if cut == "long before the commit":
+                    # The server hears of the rows once their sender has given the link up.
+                    self._swallow.set()
+                    self._late = True
+                    _end(self._client)
+                    time.sleep(LATE_SECONDS)
+                    self._server.sendall(request)
+                    return
                 if cut == "after the commit":
                     self._swallow.set()
                 self._server.sendall(request)
@@ -107,12 +117,18 @@ class _Pair:
                     break
                 self._client.sendall(answer)
         self.end()
+        if self._late:
+            self._proxy.sent_late.set()
 
     def end(self) -> None:
         for each in (self._client, self._server):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+            _end(each)
+
+
+def _end(link: socket.socket) -> None:
+    with suppress(OSError):
+        link.shutdown(socket.SHUT_RDWR)
+    link.close()
 
 
 def through(proxy: CuttingProxy, arguments: dict[str, Any]) -> dict[str, Any]:
