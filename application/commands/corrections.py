@@ -4,7 +4,7 @@ taking what it took too little. The charge's amount stays the fact; its net is w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from application.work import Work
 from domain.rating.rate import RatedLine
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.usage.charge import UsageCharge
-from domain.usage.events import ChargeRerated, ChargeWithdrawn
+from domain.usage.events import ChargeCorrected
 from domain.wallet import overage
 from domain.wallet.burndown import merged
 from domain.wallet.events import Part, Range
@@ -23,7 +23,7 @@ from domain.wallet.payers import ALL, PaidFor, Payers, Share, share_out
 from domain.wallet.totals import TotalsMoved
 from domain.wallet.wallet import Wallet
 
-Corrected = type[ChargeWithdrawn] | type[ChargeRerated]
+Corrected = Callable[..., ChargeCorrected]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +42,6 @@ class Correction:
     @property
     def back_units(self) -> int:
         return sum(self.falls.values())
-
-
-def bounded(falls: Mapping[TotalKey, int], back_units: int) -> dict[TotalKey, int]:
-    """Return falls that come to `back_units`: what a refund gave back already does not go
-    back again, and what it gave back is not taken anew. The last line first.
-    """
-    left = dict(falls)
-    excess = sum(left.values()) - back_units
-    for key in reversed(left):
-        change = min(excess, left[key]) if excess > 0 else max(excess, left[key])
-        if change and (change > 0) == (excess > 0):
-            left[key] -= change
-            excess -= change
-    if excess:
-        key = next(iter(left))
-        left[key] -= excess
-    return left
 
 
 def correct(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from application.commands.answers import RerateAnswer
-from application.commands.corrections import Correction, bounded, correct
+from application.commands.corrections import Correction, correct
 from application.commands.cycle_charges import charges_since
 from application.commands.paid_for import Paid
 from application.commands.requests import RerateWallet
-from application.commands.withdrawals import (
-    given_back,
-    own_terms,
-    recorded,
-    usage_of_charge,
-)
+from application.commands.withdrawals import own_terms, usage_of_charge
 from application.work import Work
 from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
@@ -26,59 +23,46 @@ from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidInput
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
-from domain.usage.events import ChargeRerated
+from domain.usage.concessions import allotted, by_price, conceded_of, kept_of, share_of
+from domain.usage.events import ChargeRerated, Concession
 from domain.usage.payments import key_of
-from domain.wallet.payers import NO_PRICE
 from domain.wallet.sightings import ValueSeen
 from domain.wallet.wallet import Wallet
 
 
 @dataclass(frozen=True, slots=True)
 class _Anew:
-    """A charge, and how it comes about when its cycles are rated from their start. credited:
-    what credit notes gave back of each of its prices, which stays out as refunds do.
+    """A charge, and how it comes about when its cycles are rated from their start. conceded:
+    what stays given back of each price then; credited: of it, what credit notes gave back.
     """
 
     charge: UsageCharge
     lines: tuple[RatedLine, ...]
     asked: bool
+    conceded: Mapping[TotalKey, int]
     credited: Mapping[TotalKey, int]
+    concession: Concession | None = None
     sights: tuple[Sight, ...] = ()
 
     @property
     def net_units(self) -> int:
-        """Return what it comes to: refunded parts stay out, a withdrawn charge is nothing. What
-        a credit note gave back was paid for all the same.
-        """
-        credited_units = sum(self.credited.values())
-        if self.charge.status == "WITHDRAWN":
-            return credited_units
-        return credited_units + self._rest(sum(line.amount_units for line in self.lines))
-
-    @property
-    def back_units(self) -> int:
-        return self.charge.net_units - self.net_units
+        return self.charge.net_units - sum(self.falls.values())
 
     @property
     def changes(self) -> bool:
         return _told(self.charge.current_lines) != _told(self.lines)
 
     @property
-    def falls(self) -> dict[TotalKey, int]:
-        """Return by how much less each price has of it; they come to `back_units`."""
-        falls: dict[TotalKey, int] = {}
-        for line in self.charge.current_lines:
-            key = key_of(line) or NO_PRICE
-            falls[key] = falls.get(key, 0) + line.amount_units
-        for key, units in given_back(self.charge, self.credited).items():
-            falls[key] = falls.get(key, 0) - units
-        for line in self.lines:
-            key = key_of(line) or NO_PRICE
-            falls[key] = falls.get(key, 0) - self._rest(line.amount_units)
-        return bounded(falls, self.back_units)
-
-    def _rest(self, units: int) -> int:
-        return recorded(self.charge, self.credited).rest(units)
+    def falls(self) -> Counter[TotalKey]:
+        """Return by how much less each price has of it. What a credit note gave back was paid
+        for all the same.
+        """
+        charge = self.charge
+        falls = by_price(charge.current_lines) if charge.observed else kept_of(charge)
+        falls.subtract(by_price(self.lines))
+        falls.update(self.conceded)
+        falls.subtract(self.credited)
+        return falls
 
 
 def rerate_wallet(work: Work, command: RerateWallet) -> RerateAnswer:
@@ -194,8 +178,8 @@ def _apply(
 
     def state(each: _Due) -> None:
         correction = Correction(each.falls, totals, each.anew.lines)
-        charge = each.anew.charge
-        correct(work, wallet, charge, correction, ChargeRerated, command.reason, paid)
+        rerated = partial(ChargeRerated, conceded=each.anew.concession)
+        correct(work, wallet, each.anew.charge, correction, rerated, command.reason, paid)
 
     # As they are before any is stated, which changes what a charge has.
     due = [_Due(each, each.falls) for each in changing]
@@ -261,11 +245,11 @@ def _rated(
     what, if it was asked for.
     """
     if charge.status == "WITHDRAWN":
-        return _Anew(charge, (), asked is not None, credited)
+        return _Anew(charge, (), asked is not None, {}, credited)
     own = asked or asking.own(charge)
     try:
-        stands = recorded(charge, credited)
-        rated = replay.rate(usage_of_charge(charge), [own], asking.lists, stands)
+        usage = usage_of_charge(charge)
+        rated = replay.rate(usage, [own], asking.lists, observed=charge.observed)
     except InvalidInput as refusal:
         raise InvalidInput(
             field=refusal.field, reason=f"charge {charge.id}: {refusal.reason}"
@@ -281,7 +265,21 @@ def _rated(
     lines = rated.lines if rated is not None else _without_price(charge, own.product)
     mine = [line for line in lines if line.product is not None or line.meter not in elsewhere]
     sights = rated.sights if rated is not None else ()
-    return _Anew(charge, (*mine, *others), asked is not None, credited, sights)
+    before = [line for line in charge.current_lines if line not in others]
+    conceded = conceded_of(charge, credited)
+    concession = None
+    if not charge.observed:
+        if _told(before) != _told(mine):
+            of_others = {key_of(line) for line in others}
+            own_units = sum(units for key, units in conceded.items() if key not in of_others)
+            of_units = sum(line.amount_units for line in before)
+            concession = share_of(charge, own.product, own_units, of_units)
+            conceded = Counter({k: u for k, u in conceded.items() if k in of_others})
+            conceded.update(allotted(concession, mine))
+        replay.pay(by_price(mine), conceded)
+    return _Anew(
+        charge, (*mine, *others), asked is not None, conceded, credited, concession, sights
+    )
 
 
 def _without_price(charge: UsageCharge, product: str) -> tuple[RatedLine, ...]:

@@ -8,27 +8,27 @@ from dataclasses import replace
 from datetime import datetime
 
 from application.commands.answers import ChargeAnswer
-from application.commands.corrections import Correction, bounded, correct
+from application.commands.corrections import Correction, correct
 from application.commands.cycle_charges import charges_since
 from application.commands.paid_for import Paid
 from application.commands.rated_usage import WalletStanding, usage_of
 from application.commands.requests import WithdrawCharge
 from application.work import Work
 from domain.catalog.meter import Aggregation, Meter
-from domain.money.rounding import part_of
 from domain.rating.listed_price import ListedPrice
 from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
 from domain.rating.quantity import ONE, distinct_value, quantity_of
 from domain.rating.rate import RatedLine, Sight, Usage
-from domain.rating.replay import Recorded, Replay
+from domain.rating.replay import Replay
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidState
 from domain.subscriptions.cycles import Cycle
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
-from domain.usage.events import ChargeRerated, ChargeWithdrawn
-from domain.usage.payments import key_of, refunded_of
+from domain.usage.concessions import by_price, conceded_of
+from domain.usage.events import ChargeWithdrawn
+from domain.usage.payments import key_of
 from domain.wallet.payers import NO_PRICE
 from domain.wallet.sightings import ValueForgotten
 from domain.wallet.wallet import Wallet
@@ -59,7 +59,8 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
         )
     paid = Paid(work, wallet)
     cycle = _Cycle(work, wallet, charge, paid)
-    falls: dict[TotalKey, int] = {}
+    falls: Counter[TotalKey] = Counter()
+    least: dict[TotalKey, int] = {}
     totals: list[RunningTotal] = []
     rest: list[RatedLine] = []
     of_others: dict[TotalKey, int] = {}
@@ -78,23 +79,36 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
             units = paid.by_others(key, after, -rest_units)
             if units > 0:
                 of_others[key] = units
-    credited = paid.credited_of(charge)
-    left_units = charge.net_units - sum(credited.values())
-    back_units = sum(falls.values())
+        elif after.asset == charge.asset:
+            known = paid.known(key, after.ends_at)
+            if known is not None:
+                least[key] = known.units - after.amount_units
     if not charge.lines:
-        back_units = left_units
-        falls = {NO_PRICE: back_units}
-    elif back_units > 0:
-        given = given_back(charge, credited)
-        given_units = sum(line.amount_units for line in charge.current_lines) - left_units
-        back_units = max(back_units - given_units, 0)
-        for key, units in given.items():
-            falls[key] = falls.get(key, 0) - units
-    falls = bounded(falls, back_units) if falls else {}
+        falls[NO_PRICE] = charge.amount_units
+    falls = _back(falls, conceded_of(charge, paid.credited_of(charge)), least)
     correction = Correction(falls, tuple(totals), tuple(rest), of_others)
     correct(work, wallet, charge, correction, ChargeWithdrawn, command.reason, paid)
     cycle.forget_values()
     return ChargeAnswer(charge)
+
+
+def _back(
+    falls: Counter[TotalKey], conceded: Mapping[TotalKey, int], least: Mapping[TotalKey, int]
+) -> Counter[TotalKey]:
+    """Return what of each price goes back where it falls by so much: not what was conceded
+    already. Of that nothing is taken anew: then the last prices get less of the others. least:
+    what is paid of each beyond what it costs, which goes back in any case.
+    """
+    back = Counter(falls)
+    back.subtract(conceded)
+    for key, units in least.items():
+        back[key] = max(back[key], units)
+    excess_units = max(min(falls.total(), 0) - back.total(), 0)
+    for key in reversed(back):
+        units = min(excess_units, max(-back[key], 0))
+        back[key] += units
+        excess_units -= units
+    return back
 
 
 class _Cycle:
@@ -201,8 +215,11 @@ class _Cycle:
         for other in self._others(key):
             line = next(each for each in other.current_lines if key_of(each) == key)
             terms = [own_terms(line, self._terms)]
-            stands = recorded(other, self._paid.credited_of(other))
-            replay.rate(usage_of_charge(other), terms, self._lists, stands)
+            observed = other.observed
+            rated = replay.rate(usage_of_charge(other), terms, self._lists, observed=observed)
+            if rated is not None and not observed:
+                conceded = conceded_of(other, self._paid.credited_of(other))
+                replay.pay(by_price(rated.lines), conceded)
         rest = replay.totals.get(key)
         if rest is None:
             return replace(
@@ -282,33 +299,6 @@ def _fall(line: RatedLine, listed: ListedPrice, before: RunningTotal, after: Run
     own = cost.cost(quantity_of(line.after)) - cost.cost(quantity_of(line.before))
     alone = line.amount_units - own if cost.adds_to_events else 0
     return cost.cost(before.quantity) - cost.cost(after.quantity) + alone
-
-
-def given_back(charge: UsageCharge, credited: Mapping[TotalKey, int]) -> dict[TotalKey, int]:
-    """Return what of each price refunds and credit notes have given back: since it was rated
-    anew, the same share of each line.
-    """
-    given = Counter(refunded_of(charge)) + Counter(credited)
-    if not any(isinstance(event, ChargeRerated) for event in charge.given):
-        return dict(given)
-    lines = [line for line in charge.current_lines if line.amount_units > 0]
-    whole = sum(line.amount_units for line in lines)
-    units = sum(line.amount_units for line in charge.current_lines)
-    units -= charge.net_units - sum(credited.values())
-    given = Counter()
-    upto = 0
-    for line in lines:
-        before, upto = upto, upto + line.amount_units
-        given[key_of(line) or NO_PRICE] += part_of(units, before, upto, whole)
-    return dict(given)
-
-
-def recorded(charge: UsageCharge, credited: Mapping[TotalKey, int]) -> Recorded:
-    """Return how a charge stands where its cycle is rated anew. credited: what credit notes
-    gave back of it.
-    """
-    given_back_units = charge.refunded_units + sum(credited.values())
-    return Recorded(charge.observed, charge.amount_units, given_back_units)
 
 
 def usage_of_charge(charge: UsageCharge) -> Usage:

@@ -4,33 +4,15 @@ under another version.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from domain.money.rounding import part_of
 from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms
 from domain.rating.rate import Rated, Usage, rate
 from domain.rating.running_total import RunningTotal, TotalKey
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """How a charge stands. observed: nobody paid; refunded_units of amount_units: what stays
-    out, since it was given back already.
-    """
-
-    observed: bool
-    amount_units: int
-    refunded_units: int
-
-    def rest(self, units: int) -> int:
-        """Return what of a line, or of all of them, is not refunded: the same share."""
-        if units <= 0 or self.amount_units <= 0 or not self.refunded_units:
-            return units
-        refunded_units = min(self.refunded_units, self.amount_units)
-        return units - part_of(units, 0, refunded_units, self.amount_units)
 
 
 @dataclass(slots=True)
@@ -41,7 +23,7 @@ class Replay:
 
     totals: dict[TotalKey, RunningTotal] = field(default_factory=dict)
     seen: set[tuple[TotalKey, str]] = field(default_factory=set)
-    paid: dict[TotalKey, int] = field(default_factory=dict)
+    paid: Counter[TotalKey] = field(default_factory=Counter)
     _observed: bool = False
 
     def total(self, key: TotalKey, _ends_at: datetime) -> RunningTotal | None:
@@ -53,21 +35,24 @@ class Replay:
     def returnable_units(self, total: RunningTotal, _units: int) -> int:
         if self._observed:
             return total.amount_units
-        return min(total.amount_units, self.paid.get(total.key, 0))
+        return min(total.amount_units, max(self.paid[total.key], 0))
 
     def rate(
-        self, usage: Usage, terms: Sequence[PricingTerms], lists: PriceLists, recorded: Recorded
+        self, usage: Usage, terms: Sequence[PricingTerms], lists: PriceLists, *, observed: bool
     ) -> Rated | None:
-        """Rate a charge from where the replay has come to, and bring that forward."""
-        self._observed = recorded.observed
+        """Rate a charge from where the replay has come to, and bring that forward. observed:
+        nobody paid; else `pay` follows.
+        """
+        self._observed = observed
         rated = rate(usage, lists.tariff(usage.event_type, terms, usage.occurred_at), self)
         if rated is None:
             return None
         for total in rated.totals:
-            before = self.totals.get(total.key)
             self.totals[total.key] = total
-            if not recorded.observed:
-                units = total.amount_units - (before.amount_units if before is not None else 0)
-                self.paid[total.key] = self.paid.get(total.key, 0) + recorded.rest(units)
         self.seen.update((sight.key, sight.value) for sight in rated.sights)
         return rated
+
+    def pay(self, units: Mapping[TotalKey, int], conceded: Mapping[TotalKey, int]) -> None:
+        """Note what a charge's lines come to, less what was conceded of them."""
+        self.paid.update(units)
+        self.paid.subtract(conceded)

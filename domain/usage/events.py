@@ -363,11 +363,21 @@ class ChargeWithdrawn(ChargeCorrected):
         aggregate.status = "WITHDRAWN"
 
 
+@dataclass(frozen=True, slots=True)
+class Concession:
+    """Of what a product charges for an event, `units` of `of_units` were given back."""
+
+    product: str
+    units: int
+    of_units: int
+
+
 @dataclass(frozen=True)
 class ChargeRerated(ChargeCorrected):
-    """It was rated anew, with its cycle."""
+    """It was rated anew, with its cycle. conceded: the share that stays given back."""
 
     TOPIC: ClassVar[str] = "charge.rerated"
+    conceded: Concession | None = None
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.correct(self)

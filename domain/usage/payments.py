@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from domain.rating.rate import RatedLine
 from domain.rating.running_total import TotalKey
 from domain.usage.charge import UsageCharge
-from domain.usage.events import ChargeRefunded
 from domain.wallet import overage
 from domain.wallet.events import OverageSettled
 from domain.wallet.payers import NO_PRICE, PaidFor, Payers, Share, share_out
@@ -46,18 +45,6 @@ def own_payers(charge: UsageCharge, repaid: Iterable[OverageSettled]) -> OwnPaye
         gone = PaidFor(*paid.key, returned=paid.returned, returned_overage=paid.returned_overage)
         own[paid.key].move(gone)
     return own
-
-
-def refunded_of(charge: UsageCharge) -> dict[TotalKey, int]:
-    """Return what refunds gave back of each of its prices."""
-    refunded: dict[TotalKey, int] = {}
-    for event in charge.given:
-        if isinstance(event, ChargeRefunded):
-            for paid in event.paid:
-                units = overage.length(paid.returned_overage)
-                units += sum(part for _, part in paid.returned)
-                refunded[paid.key] = refunded.get(paid.key, 0) + units
-    return refunded
 
 
 def payers_of(

@@ -65,6 +65,13 @@ class PaidFor:
     def key(self) -> TotalKey:
         return (self.product, self.price, self.starts_at)
 
+    @property
+    def units(self) -> int:
+        """Return what more is paid; below zero: what less."""
+        added = sum(units for _, units in self.added) + overage.length(self.added_overage)
+        returned = sum(units for _, units in self.returned)
+        return added - returned - overage.length(self.returned_overage)
+
 
 @dataclass(slots=True)
 class Payers:
