@@ -159,7 +159,7 @@ def _sharing(
     several = any(units > 0 for units in falls.values()) and any(
         units < 0 for units in falls.values()
     )
-    ends = {total.key: total.ends_at for total in totals}
+    ends = {total.key: total.ends_at for total in totals if total.asset == charge.asset}
     payers: dict[TotalKey, Payers] = {}
     known: set[TotalKey] = set()
     news: list[PaidFor] = []

@@ -70,14 +70,20 @@ class Paid:
         self._repaid: Sequence[OverageSettled] | None = None
         self._read: dict[TotalKey, Payers] = {}
 
-    def known(self, key: TotalKey, ends_at: datetime) -> Payers | None:
-        """Return the payers of a price's cycle; None if each charge still has what it took."""
+    def known(self, key: TotalKey, ends_at: datetime, asset: str | None = None) -> Payers | None:
+        """Return the payers of a price's cycle; None if each charge still has what it took, or
+        if the price goes on in another asset than the one that is said.
+        """
         work, totals = self._work, self._wallet.totals
         if not totals.dropped(key, ends_at):
             kept = totals.payers.get(key)
+            if kept is not None and asset not in (None, totals.by_key[key].asset):
+                return None
             return kept if kept is None or kept.complete else self._whole(key)
         older = work.batch.older(work.tenant_id, self._wallet.id, key)
         total, payers = older.get(key), older.payers.get(key)
+        if total is not None and asset not in (None, total.asset):
+            return None
         if total is not None and payers is not None:
             payers = payers.copy()
             payers.credit(self._credited(total.asset))
@@ -158,7 +164,7 @@ class Paid:
         known: set[TotalKey] = set()
         for key in own:
             ends_at = ends.get(key)
-            payers = self.known(key, ends_at) if ends_at is not None else None
+            payers = self.known(key, ends_at, charge.asset) if ends_at is not None else None
             if payers is not None:
                 known.add(key)
                 own[key] = own[key].within(payers)

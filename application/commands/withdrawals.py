@@ -26,7 +26,7 @@ from domain.refusals import InvalidState
 from domain.subscriptions.cycles import Cycle
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
-from domain.usage.concessions import by_price, conceded_of
+from domain.usage.concessions import by_price, conceded_of, kept_of
 from domain.usage.events import ChargeWithdrawn
 from domain.usage.payments import key_of
 from domain.wallet.payers import NO_PRICE
@@ -69,9 +69,8 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
         if key is None:
             continue
         before = cycle.total(line, key)
-        after = cycle.without(line, key, before)
+        after, falls[key] = cycle.without(line, key, before)
         totals.append(after)
-        falls[key] = before.amount_units - after.amount_units
         rest_units = line.amount_units - falls[key]
         if rest_units:
             rest.append(replace(line, quantity="0", amount_units=rest_units, before=line.after))
@@ -79,8 +78,8 @@ def withdraw_charge(work: Work, command: WithdrawCharge) -> ChargeAnswer:
             units = paid.by_others(key, after, -rest_units)
             if units > 0:
                 of_others[key] = units
-        elif after.asset == charge.asset:
-            known = paid.known(key, after.ends_at)
+        else:
+            known = paid.known(key, after.ends_at, charge.asset)
             if known is not None:
                 least[key] = known.units - after.amount_units
     if not charge.lines:
@@ -142,27 +141,57 @@ class _Cycle:
             return kept
         return RunningTotal(*key, line.ends_at, self._charge.asset, quantity_of(line.after))
 
-    def without(self, line: RatedLine, key: TotalKey, before: RunningTotal) -> RunningTotal:
-        """Return the total of a line's price as it is without this charge.
+    def without(
+        self, line: RatedLine, key: TotalKey, before: RunningTotal
+    ) -> tuple[RunningTotal, int]:
+        """Return the total of a line's price as it is without this charge, and by how much less
+        the cycle costs then.
 
         While one version's cost function alone tells what the cycle costs, it tells what the
-        rest costs; else the rest is rated anew, each charge by its own version.
+        rest costs; else the rest is rated anew, each charge by its own version. Where versions
+        have charged in several assets, no total tells it: what the charge itself took goes.
         """
-        charge = self._charge
         listed = listed_for(line, self._terms, self._lists, self._usage.occurred_at)
         meter = self._lists.catalog.meters[line.meter]
-        if before.asset != charge.asset:
-            # A later version goes on in another asset, and keeps what it has come to.
-            after = self._moved_back(line, key, meter, listed, before)
-            return replace(before, quantity=after.quantity, latest_at=after.latest_at)
         if not _tells(line, listed, meter, before):
-            return self._replayed(key, before)
+            if self._in_several_assets(key, before):
+                moved = self._moved_back(line, key, meter, listed, before)
+                after = replace(before, quantity=moved.quantity, latest_at=moved.latest_at)
+                if before.asset == self._charge.asset:
+                    rest_units = max(before.amount_units - line.amount_units, 0)
+                    after = replace(after, amount_units=rest_units, exact=None)
+                return after, self._own(line, key)
+            after = self._replayed(key, before)
+            return after, before.amount_units - after.amount_units
         after = self._moved_back(line, key, meter, listed, before)
         if not after.quantity:
-            return replace(after, amount_units=0, exact=None, latest_at=None, version=0)
+            after = replace(after, amount_units=0, exact=None, latest_at=None, version=0)
+            return after, before.amount_units
         assert listed is not None
         units = _fall(line, listed, before, after)
-        return replace(after, amount_units=before.amount_units - units)
+        return replace(after, amount_units=before.amount_units - units), units
+
+    def _in_several_assets(self, key: TotalKey, before: RunningTotal) -> bool:
+        asset = self._charge.asset
+        return before.asset != asset or any(each.asset != asset for each in self._of(key))
+
+    def _own(self, line: RatedLine, key: TotalKey) -> int:
+        """Return what goes with a line in its own asset: never more than is still paid for its
+        price in that, nor so little that more stays paid than the other lines say.
+        """
+        charge = self._charge
+        if charge.observed:
+            return line.amount_units
+        paid_units = others_units = 0
+        for each in self.charges():
+            if each.asset == charge.asset and not each.observed:
+                paid_units += kept_of(each)[key] - self._paid.credited_of(each).get(key, 0)
+                if each.id != charge.id and each.status != "WITHDRAWN":
+                    others_units += by_price(each.current_lines)[key]
+        conceded_units = conceded_of(charge, self._paid.credited_of(charge))[key]
+        least_units = paid_units - max(others_units, 0)
+        units = max(min(line.amount_units - conceded_units, paid_units), least_units)
+        return units + conceded_units
 
     def _moved_back(
         self,
