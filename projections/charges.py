@@ -5,7 +5,8 @@ ChargeCredited, ChargeAuthorized, ChargeCaptured, AuthorizationReleased, ChargeR
 ChargeWithdrawn, ChargeRerated; the wallet's never. Units are the asset's smallest, of a cost
 its currency's. `position` is where the charge settled, so that a captured hold stands with its
 time; `forgiven` is what refunds took of overage still owed, `made_good` of overage on an invoice;
-`refunded` counts what withdrawing and re-rating gave back, too.
+`refunded` counts what withdrawing and re-rating gave back, too; the line that a `plain` one has on
+a statement is told by its row alone.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class ChargeRow:
     properties: Any
     corrected: bool = False
     made_good: int = 0
+    plain: bool = False
 
 
 CHARGES = Table(
@@ -80,7 +82,7 @@ CHARGES = Table(
     ChargeRow,
     2,
     "uuid bigint uuid uuid uuid text text text text text text units units units units"
-    " decimal units text time time json boolean units",
+    " decimal units text time time json boolean units boolean",
 )
 
 
@@ -112,6 +114,7 @@ def _opened(
 def _settle(state: State, position: int, tenant: str, event: ChargeSettled) -> None:
     charge = _opened(position, tenant, event, "SETTLED", event.amount_units)
     charge.overage = _length(event.overage)
+    charge.plain = event.plain
     if event.adjustment is not None:
         charge.properties = {"reason": event.adjustment}
     state[event.originator_id] = charge

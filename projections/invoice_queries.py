@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from psycopg.sql import SQL
 
 from domain.invoicing.draft import Draft, DraftCycle, DraftLine
@@ -16,18 +13,6 @@ from projections.pages import Page, cursor, place
 from projections.tenant_rows import TenantRows
 
 _NEWEST = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class AccountMovement:
-    """What one kind of line moved an account by in a span; `opening` and `closing` of it are
-    kinds of their own.
-    """
-
-    asset: str
-    kind: str
-    description: str
-    units: int
 
 
 class InvoiceQueries(TenantRows):
@@ -125,43 +110,6 @@ class InvoiceQueries(TenantRows):
             {"number": number},
         )
         return str(rows[0][0]) if rows else None
-
-    def account_movements(
-        self, tenant_id: str, wallet_id: str, start: datetime, end: datetime
-    ) -> list[AccountMovement]:
-        """Return what moved each account from `start` until just before `end`, opening first,
-        closing last; by kind, and by description within it.
-        """
-        asked = {"wallet": wallet_id, "start": start, "end": end}
-        of_wallet = "tenant = %(tenant)s AND wallet_id = %(wallet)s"
-        rows = self._rows(
-            tenant_id,
-            "SELECT asset, kind, description, sum(change)::text, min(position)"
-            " FROM {statement_lines} WHERE {of_wallet} AND at >= %(start)s AND at < %(end)s"
-            " GROUP BY asset, kind, description ORDER BY asset, min(position)",
-            asked,
-            of_wallet=SQL(of_wallet),
-        )
-        opening = self._rows(
-            tenant_id,
-            "SELECT DISTINCT ON (asset) asset, balance_after::text FROM {statement_lines}"
-            " WHERE {of_wallet} AND at < %(start)s ORDER BY asset, at DESC, position DESC",
-            asked,
-            of_wallet=SQL(of_wallet),
-        )
-        begins = {str(asset): int(units) for asset, units in opening}
-        moves: dict[str, list[AccountMovement]] = {asset: [] for asset in begins}
-        for asset, kind, description, units, _ in rows:
-            moved = AccountMovement(str(asset), str(kind), str(description), int(units))
-            moves.setdefault(str(asset), []).append(moved)
-        found: list[AccountMovement] = []
-        for asset in sorted(moves):
-            first = begins.get(asset, 0)
-            last = first + sum(each.units for each in moves[asset])
-            found.append(AccountMovement(asset, "OPENING", "Opening balance", first))
-            found += moves[asset]
-            found.append(AccountMovement(asset, "CLOSING", "Closing balance", last))
-        return found
 
 
 def _draft_line(line: UnbilledLine) -> DraftLine:

@@ -9,23 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from psycopg.sql import SQL
 
 from domain.usage.charge import ChargeStatus
-from domain.wallet.wallet import Wallet
 from projections import positions
 from projections.finance_queries import FinanceQueries
 from projections.holds import HoldQueries
 from projections.invoice_queries import InvoiceQueries
 from projections.pages import Page, cursor, place
-from projections.series import Bucket, TooManyPoints, ends_of
+from projections.series import Bucket, TooManyPoints
 from projections.spend_queries import SpendQueries
-from projections.statement import StatementKind
+from projections.statement_queries import StatementQueries
 from projections.usage_rollups import ALL_CHARGES, NO_USAGE, series_query, whole_quarters
-from projections.wallets import wallet_of
 from projections.watch_queries import WatchQueries
 
 UsageGroup = Literal["CUSTOMER", "METER", "SUBJECT", "PROPERTY"]
@@ -35,8 +33,6 @@ LISTED_MODELS = (
     "top_ups", "notifications",
 )  # fmt: skip
 MOST_USAGE_POINTS = 50_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _NEWEST = 2**63 - 1
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -64,31 +60,6 @@ class ChargeFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class StatementLine:
-    position: int
-    kind: StatementKind
-    at: datetime
-    change: int
-    balance_after: int
-    held_after: int
-    overage_after: int
-    description: str
-    grant_id: str | None
-    charge_id: str | None
-    hold_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class BalancePoint:
-    """What the account showed at `at`."""
-
-    at: datetime
-    available: int
-    held: int
-    overage: int
-
-
-@dataclass(frozen=True, slots=True)
 class UsagePoint:
     """Usage that occurred in the bucket that begins at `at`. quantity: an exact decimal;
     amount: as charged, refunds not taken off.
@@ -102,7 +73,9 @@ class UsagePoint:
     asset: str
 
 
-class ReadModels(HoldQueries, SpendQueries, WatchQueries, FinanceQueries, InvoiceQueries):
+class ReadModels(
+    StatementQueries, HoldQueries, SpendQueries, WatchQueries, FinanceQueries, InvoiceQueries
+):
     """transaction: opens one that sees the rows of a tenant, as the role that reads."""
 
     def position(self, tenant_id: str) -> int:
@@ -136,32 +109,6 @@ class ReadModels(HoldQueries, SpendQueries, WatchQueries, FinanceQueries, Invoic
             where=where,
         )
         return _page("charges", rows, first)
-
-    def statement_page(
-        self, tenant_id: str, wallet_id: str, asset: str, first: int, after: str | None = None
-    ) -> Page[StatementLine]:
-        """Return what moved an account. Raises BadCursor."""
-        where = "tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s"
-        parameters: dict[str, Any] = {"wallet": wallet_id, "asset": asset, "limit": first + 1}
-        if after is not None:
-            microseconds, position = place("statement", 2, after)
-            where += " AND (at, position) < (%(at)s, %(position)s)"
-            parameters |= {"at": _EPOCH + microseconds * _MICROSECOND, "position": position}
-        rows = self._rows(
-            tenant_id,
-            "SELECT position, kind, at, change::text, balance_after::text, held_after::text,"
-            " overage_after::text, description, grant_id::text, charge_id::text, hold_id::text"
-            " FROM {statement_lines} WHERE {where}"
-            " ORDER BY at DESC, position DESC LIMIT %(limit)s",
-            parameters,
-            where=SQL(where),
-        )
-        lines = [_line(row) for row in rows[:first]]
-        return Page(
-            lines,
-            _line_cursor(lines[-1]) if lines else None,
-            has_next=len(rows) > first,
-        )
 
     def spent_grant_ids(self, tenant_id: str, wallet_id: str, asset: str) -> list[str]:
         """Return all grants that an account ever had, the dead ones too, in burn-down order."""
@@ -217,43 +164,6 @@ class ReadModels(HoldQueries, SpendQueries, WatchQueries, FinanceQueries, Invoic
 
     # Series
 
-    def balance_series(
-        self,
-        tenant_id: str,
-        wallet_id: str,
-        asset: str,
-        frm: datetime,
-        to: datetime,
-        bucket: Bucket,
-    ) -> list[BalancePoint]:
-        """Return what an account showed at the end of each bucket, the last time at `to`.
-
-        Buckets begin on the hour, day, Monday or first of the month, in UTC. What has
-        fallen due by a point counts, written or not. Raises TooManyPoints.
-        """
-        ends = ends_of(frm, to, bucket)
-        if not ends:
-            return []
-        with self._transaction(tenant_id) as connection:
-            parameters = {
-                "ends": ends, "tenant": tenant_id, "wallet": wallet_id, "asset": asset,
-            }  # fmt: skip
-            rows = connection.execute(
-                self._location.query(_BALANCES_AT_ENDS), parameters
-            ).fetchall()
-            newest = connection.execute(self._location.query(_NEWEST_LINE), parameters).fetchone()
-            wallet = wallet_of(connection, self._location, tenant_id, wallet_id)
-        last_moved_at = newest[0] if newest else None
-        # After the last line the wallet itself tells, with what falls due by then.
-        return [
-            _point_of(wallet, asset, end)
-            if line_at == last_moved_at
-            else BalancePoint(end, int(available), int(held), int(overage))
-            if line_at is not None
-            else BalancePoint(end, 0, 0, 0)
-            for end, (line_at, available, held, overage) in zip(ends, rows, strict=True)
-        ]
-
     def usage_series(
         self,
         tenant_id: str,
@@ -291,30 +201,6 @@ class ReadModels(HoldQueries, SpendQueries, WatchQueries, FinanceQueries, Invoic
             for at, of_group, charges, quantity, amount, of_asset in rows
         ]
 
-    # Inside
-
-
-_BALANCES_AT_ENDS = """
-    SELECT l.at, l.balance_after::text, l.held_after::text, l.overage_after::text
-    FROM unnest(%(ends)s::timestamptz[]) AS p (at) LEFT JOIN LATERAL (
-        SELECT at, balance_after, held_after, overage_after FROM {statement_lines}
-        WHERE tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s
-        AND at <= p.at ORDER BY at DESC, position DESC LIMIT 1
-    ) AS l ON true ORDER BY p.at
-"""
-_NEWEST_LINE = """
-    SELECT at FROM {statement_lines}
-    WHERE tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s
-    ORDER BY at DESC, position DESC LIMIT 1
-"""
-
-
-def _point_of(wallet: Wallet | None, asset: str, at: datetime) -> BalancePoint:
-    account = wallet.as_of(at).accounts.get(asset) if wallet else None
-    if account is None:
-        return BalancePoint(at, 0, 0, 0)
-    return BalancePoint(at, account.available_units(at), account.held_units, account.owed_units)
-
 
 def _conditions(wanted: ChargeFilter) -> tuple[SQL, dict[str, Any]]:
     conditions = ["tenant = %(tenant)s"]
@@ -346,15 +232,3 @@ def _page(listed: str, rows: Sequence[tuple[Any, ...]], first: int) -> Page[str]
     shown = rows[:first]
     end = cursor(listed, shown[-1][1]) if shown else None
     return Page([found for found, _ in shown], end, has_next=len(rows) > first)
-
-
-def _line(row: tuple[Any, ...]) -> StatementLine:
-    position, kind, at, change, balance, held, overage, *rest = row
-    return StatementLine(
-        position, kind, at.astimezone(UTC), int(change), int(balance), int(held), int(overage),
-        *rest,
-    )  # fmt: skip
-
-
-def _line_cursor(line: StatementLine) -> str:
-    return cursor("statement", (line.at - _EPOCH) // _MICROSECOND, line.position)

@@ -12,6 +12,9 @@ grace, until the grant lapses). A capture gives back the whole part of the hold 
 (RELEASE), then takes its amount (CHARGE). What goes back to a grant that is dead is in no
 change: it never becomes available. A repayment moves overage alone.
 
+A plain charge, which moves the balance by its amount and nothing else, is told by its row of the
+read model `charges`: of at most MOST_UNWRITTEN of them on end no line is written here.
+
 `at` is when the change took effect: due_at of due work, else recorded_at; of a repayment that
 of the grant, whose line is the one before. Units are the
 asset's smallest.
@@ -67,6 +70,9 @@ StatementKind = Literal[
 # was otherwise), is not effective yet, or is dead; a hold that sets nothing aside; a charge.
 _USABLE, _PENDING, _DEAD, _SHADOW, _AUTHORIZED = "USABLE", "PENDING", "DEAD", "SHADOW", "AUTHORIZED"
 
+MOST_UNWRITTEN = 63
+"""Plain charges between two lines that are written, so that few are read to tell a balance."""
+
 _REVOKED = {
     "VOID": "Grant voided",
     "REFUND": "Grant refunded",
@@ -99,6 +105,8 @@ class LineRow:
 
 @dataclass(slots=True)
 class StatementAccountRow:
+    """What the account shows after its newest line. unwritten: lines since the last written."""
+
     tenant: str
     wallet_id: str
     asset: str
@@ -106,6 +114,7 @@ class StatementAccountRow:
     available: int
     held: int
     overage: int
+    unwritten: int = 0
 
 
 @dataclass(slots=True)
@@ -127,7 +136,7 @@ LINES = Table(
     "uuid uuid text time bigint text units units units units text uuid uuid uuid",
 )
 STATEMENT_ACCOUNTS = Table(
-    "statement_accounts", StatementAccountRow, 3, "uuid uuid text time units units units"
+    "statement_accounts", StatementAccountRow, 3, "uuid uuid text time units units units integer"
 )
 SUBJECTS = Table("statement_subjects", SubjectRow, 2, "uuid uuid text uuid text units")
 
@@ -183,6 +192,7 @@ def _write(
     account.available += change
     account.held += held
     account.overage += owed
+    account.unwritten = 0
     state.lines.append(
         LineRow(
             tenant, wallet_id, asset, account.at, position, kind, change,
@@ -317,6 +327,17 @@ def _end_hold(
 
 
 def _settle(state: State, tenant: str, position: int, event: ChargeSettled) -> None:
+    account = state.accounts.get((event.wallet_id, event.asset))
+    if (
+        account is not None
+        and account.unwritten < MOST_UNWRITTEN
+        and event.plain
+        and account.at <= event.timestamp
+    ):
+        account.at = event.timestamp
+        account.available -= event.amount_units
+        account.unwritten += 1
+        return
     place = _Place(tenant, position, event.wallet_id, event.asset, event.timestamp)
     _charge(state, place, event, event.hold_id)
 
@@ -340,7 +361,7 @@ def _charge(
     adjusted = meter == ADJUSTMENT_METER
     _write(
         state, place, "ADJUSTMENT" if adjusted else "CHARGE", -event.amount_units,
-        "Adjustment" if adjusted else f"Usage of {meter}", owed=_length(event.overage),
+        "Adjustment" if adjusted else usage_of(meter), owed=_length(event.overage),
         charge_id=event.originator_id, hold_id=hold_id,
     )  # fmt: skip
 
@@ -363,7 +384,7 @@ def _refund(state: State, tenant: str, position: int, event: ChargeReversed) -> 
 
 def _credit_usage(state: State, tenant: str, position: int, event: UsageCredited) -> None:
     place = _place(tenant, position, event)
-    _give_back(state, place, event, "CHARGE", f"Usage of {event.meter}")
+    _give_back(state, place, event, "CHARGE", usage_of(event.meter))
 
 
 def _give_back(
@@ -386,6 +407,11 @@ def _give_back(
         state, place, kind, forgiven + returned, description, owed=-forgiven,
         charge_id=event.charge_id,
     )  # fmt: skip
+
+
+def usage_of(meter: str) -> str:
+    """Return what the line of a charge says."""
+    return f"Usage of {meter}"
 
 
 def _length(incurred: Range | None) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from domain.aggregate import Event
 from domain.costs.table import VendorCost
 from domain.grants.events import Paid
+from domain.identity import ADJUSTMENT_METER
 from domain.rating.rate import RatedLine
 from domain.wallet.events import Part, Range
 from domain.wallet.payers import PaidFor
@@ -82,6 +83,14 @@ class ChargeSettled(ChargeEvent):
     budgets: tuple[str, ...] = ()
     lines: tuple[RatedLine, ...] = ()
     adjustment: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is usage that grants paid alone and at once: it moved the balance by its
+        amount, and nothing else.
+        """
+        at_once = self.overage is None and self.hold_id is None
+        return at_once and self.reported.meter != ADJUSTMENT_METER
 
     def apply(self, aggregate: UsageCharge) -> None:
         aggregate.settle(self)

@@ -9,7 +9,7 @@ import strawberry
 
 from interfaces.graphql.nodes import PageInfo
 from interfaces.graphql.scalars import ExactDecimal, Long, exact
-from projections import queries
+from projections import statement_queries
 
 
 @strawberry.enum
@@ -78,7 +78,7 @@ class BalancePoint:
     overage: ExactDecimal
 
 
-def line_of(line: queries.StatementLine, scale: int) -> StatementLine:
+def line_of(line: statement_queries.StatementLine, scale: int) -> StatementLine:
     return StatementLine(
         position=Long(line.position),
         kind=StatementKind(line.kind),

@@ -18,8 +18,9 @@ from application.commands.requests import (
 from application.tenants import open_tenant
 from projections.models import read_models
 from projections.pages import BadCursor, Page, cursor
-from projections.queries import BalancePoint, ChargeFilter, UsagePoint
+from projections.queries import ChargeFilter, UsagePoint
 from projections.series import TooManyPoints
+from projections.statement_queries import BalancePoint
 from tests.projections.shop import DAY_ONE, C, Shop
 
 pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("projections")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from itertools import groupby
 
 import pytest
@@ -19,11 +21,13 @@ from application.commands.requests import (
 from domain.money.decimals import decimal_of
 from domain.wallet.events import WalletEvent, WalletOpened
 from domain.wallet.wallet import Wallet
+from projections import statement as statement_model
+from projections import statement_queries
 from projections.log import Recorded
-from projections.queries import StatementLine
-from projections.statement import State, Statement
+from projections.statement import LineRow, State, Statement
+from projections.statement_queries import StatementLine
 from projections.tables import Location
-from tests.projections.shop import SCALE, Shop
+from tests.projections.shop import SCALE, C, Shop
 
 pytestmark = [pytest.mark.storage, pytest.mark.xdist_group("projections")]
 
@@ -281,3 +285,141 @@ def test_after_every_commit_the_last_line_is_what_the_wallet_says(told_shop: Sho
             )
             compared += 1
     assert compared > 400
+
+
+@pytest.mark.parametrize("most_unwritten", [1, 3, 63])
+def test_what_is_told_is_what_would_be_written(
+    told_shop: Shop, monkeypatch: pytest.MonkeyPatch, most_unwritten: int
+) -> None:
+    # given every line of the story
+    written = every_line(told_shop, monkeypatch)
+    # when few of them are written
+    for module in (statement_model, statement_queries):
+        monkeypatch.setattr(module, "MOST_UNWRITTEN", most_unwritten)
+    told_shop.forget_all()
+    told_shop.catch_up()
+    # then pages, balances and movements are those of all
+    ((kept,),) = told_shop.rows("SELECT count(*) FROM ledger_00.statement_lines")
+    assert kept < sum(map(len, written.values()))
+    for (wallet, asset), lines in written.items():
+        assert told(told_shop, wallet, asset) == [told_line(line) for line in lines]
+        for at, balance in balances_before_the_last(told_shop, wallet, asset, lines):
+            assert (
+                balance
+                == max(
+                    ((line.position, line.balance_after) for line in lines if line.at <= at),
+                    default=(0, 0),
+                )[1]
+            )
+    for wallet in {wallet for wallet, _ in written}:
+        assert told_movements(told_shop, wallet, written) == movements(wallet, written)
+
+
+def every_line(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], list[LineRow]]:
+    """Return the lines of each account, as if each were written."""
+    state, decode = State(), EventCodec().decode
+    topics = Statement(Location("unused")).topics
+    with monkeypatch.context() as patch:
+        patch.setattr(statement_model, "MOST_UNWRITTEN", 0)
+        for position, tenant, stream, version, topic, octets in shop.rows(
+            "SELECT notification_id, tenant::text, originator_id::text, originator_version,"
+            " topic, state FROM ledger_00.events ORDER BY notification_id"
+        ):
+            if topic in topics:
+                event = decode(topic, octets, stream, version)
+                Statement.fold(state, [Recorded(position, tenant, event)])
+    lines: dict[tuple[str, str], list[LineRow]] = {}
+    for line in state.lines:
+        lines.setdefault((line.wallet_id, line.asset), []).append(line)
+    return lines
+
+
+def told(shop: Shop, wallet: str, asset: str) -> list[StatementLine]:
+    """Return the lines of an account, oldest first, asked for in small pages."""
+    found: list[StatementLine] = []
+    after = None
+    while True:
+        page = shop.queries.statement_page(shop.tenant, wallet, asset, 3, after)
+        found += page.nodes
+        if not page.has_next:
+            return found[::-1]
+        after = page.end_cursor
+
+
+def told_line(line: LineRow) -> StatementLine:
+    return StatementLine(
+        line.position, line.kind, line.at, line.change, line.balance_after, line.held_after,
+        line.overage_after, line.description, line.grant_id, line.charge_id, line.hold_id,
+    )  # fmt: skip
+
+
+def balances_before_the_last(
+    shop: Shop, wallet: str, asset: str, lines: list[LineRow]
+) -> list[tuple[datetime, int]]:
+    """Return an account's balance at the end of each hour that has a line after it."""
+    series = shop.queries.balance_series(
+        shop.tenant, wallet, asset, lines[0].at - timedelta(hours=1), lines[-1].at, "DAY"
+    )
+    return [(point.at, point.available) for point in series if point.at < lines[-1].at]
+
+
+def span_of(lines: Iterable[LineRow]) -> tuple[datetime, datetime]:
+    times = sorted(line.at for line in lines)
+    return times[len(times) // 4], times[3 * len(times) // 4]
+
+
+def told_movements(
+    shop: Shop, wallet: str, written: dict[tuple[str, str], list[LineRow]]
+) -> dict[tuple[str, str, str], int]:
+    span = span_of(line for (of, _), lines in written.items() if of == wallet for line in lines)
+    return {
+        (each.asset, each.kind, each.description): each.units
+        for each in shop.queries.account_movements(shop.tenant, wallet, *span)
+    }
+
+
+def movements(
+    wallet: str, written: dict[tuple[str, str], list[LineRow]]
+) -> dict[tuple[str, str, str], int]:
+    accounts = {asset: lines for (of, asset), lines in written.items() if of == wallet}
+    start, end = span_of(line for lines in accounts.values() for line in lines)
+    found: Counter[tuple[str, str, str]] = Counter()
+    for asset, lines in accounts.items():
+        opening = [line.balance_after for line in lines if line.at < start]
+        moved = [line for line in lines if start <= line.at < end]
+        if opening or moved:
+            first = opening[-1] if opening else 0
+            found[asset, "OPENING", "Opening balance"] = first
+            for line in moved:
+                found[asset, line.kind, line.description] += line.change
+            found[asset, "CLOSING", "Closing balance"] = first + sum(each.change for each in moved)
+    return dict(found)
+
+
+def test_a_clock_that_goes_back_moves_no_line_before_another(shop: Shop) -> None:
+    # given
+    customer = shop.customer()
+    begin = shop.clock.at
+    shop.grant(customer, "10")
+    hour = begin.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
+    shop.clock.at = at = hour + timedelta(seconds=30)
+    for _ in range(2):
+        shop.charge(customer, "1")
+    # when
+    shop.wait(minutes=-1)
+    shop.charge(customer, "2")
+    shop.wait(minutes=2)
+    shop.charge(customer, "3")
+    # then
+    lines = lines_of(shop, customer)
+    assert [line.balance_after // C for line in lines] == [10, 9, 8, 6, 3]
+    assert [line.at - at for line in lines[2:]] == [
+        timedelta(0), timedelta(0), timedelta(minutes=1),
+    ]  # fmt: skip
+    # and nothing is told before its line
+    asked = (shop.tenant, shop.wallet(customer))
+    before = shop.queries.balance_series(*asked, "CREDIT", begin, hour, "HOUR")
+    assert [point.available // C for point in before][-1:] == [10]
+    assert [each.units // C for each in shop.queries.account_movements(*asked, begin, at)] == [
+        0, 10, 10,
+    ]  # fmt: skip

@@ -39,7 +39,7 @@ from domain.wallet.wallet import Wallet
 from interfaces.graphql import view
 from interfaces.graphql.context import Gate, RequestContext
 from projections.pages import Page, place
-from projections.queries import StatementLine
+from projections.statement_queries import StatementLine
 
 TENANT = identity.tenant_id("tests")
 START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)

@@ -12,7 +12,8 @@ from domain import identity
 from interfaces.graphql.lists import ungrouped
 from projections import queries
 from projections.pages import Page, cursor
-from projections.queries import BalancePoint, ChargeFilter, StatementLine, UsagePoint
+from projections.queries import ChargeFilter, UsagePoint
+from projections.statement_queries import BalancePoint, StatementLine
 from tests.interfaces.graphql.memory import TENANT, MemoryRuntime
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
