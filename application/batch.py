@@ -101,6 +101,7 @@ class Batch:
         self._tenants: dict[str, Tenant] = {}
         self._registered = tenants or TenantRegistry()
         self._catalogs: dict[str, Catalog] = {}
+        self._price_lists: dict[str, PriceLists] = {}
         self._kept_catalogs = catalogs or CatalogRegistry()
         self._now = clock.now()
         self._noted = 0
@@ -149,7 +150,11 @@ class Batch:
 
     def price_lists(self, tenant_id: str) -> PriceLists:
         """Return a tenant's prices, compiled."""
-        return self._kept_catalogs.price_lists(tenant_id, self.catalog(tenant_id))
+        lists = self._price_lists.get(tenant_id)
+        if lists is None:
+            lists = self._kept_catalogs.price_lists(tenant_id, self.catalog(tenant_id))
+            self._price_lists[tenant_id] = lists
+        return lists
 
     def _kept_catalog(self, tenant_id: str) -> Catalog | None:
         kept = self._kept_catalogs.get(tenant_id)

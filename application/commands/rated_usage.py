@@ -11,7 +11,7 @@ from application.commands.made_good import make_good
 from application.commands.paid_for import Paid, told
 from application.commands.returns import Returns, compensate_grant, returns_of
 from application.work import Work
-from domain.money.asset import LARGEST_WHOLE_AMOUNT, Asset
+from domain.money.asset import LARGEST_UNITS, Asset
 from domain.rating.rate import Rated, Usage, rate, unpriced
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.rating.tariff import Tariff
@@ -83,9 +83,9 @@ def rate_event(work: Work, wallet: Wallet, usage: Usage) -> tuple[Asset, Rated]:
     if rated is None:
         key, lines = unpriced(usage, tariff)
         asset = work.asset(key)
-        return asset, Rated(key, asset.scale, 0, lines, ())
+        return asset, Rated(key, asset.scale, 0, lines, {})
     asset = work.asset(rated.asset)
-    if rated.amount_units > LARGEST_WHOLE_AMOUNT * 10**asset.scale:
+    if rated.amount_units > LARGEST_UNITS[asset.scale]:
         raise InvalidInput(field="quantity", reason=f"costs more than 10^15 {asset.key}")
     return asset, rated
 
@@ -116,7 +116,7 @@ def move_of(
         return None, ()
     totals = wallet.totals
     closed_before = None
-    if not totals.keeps(rated.totals):
+    if not rated.totals.keys() <= totals.by_key.keys():
         late_seconds = work.tenant.late_window_seconds
         before = at - timedelta(seconds=late_seconds + FUTURE_SECONDS)
         closed_before = before if totals.closable(before) else None
@@ -124,7 +124,7 @@ def move_of(
     news: tuple[PaidFor, ...] = ()
     if wallet.mode != "SHADOW" and (rated.falling or totals.payers or totals.closed_before):
         shares, news = _shares_of(work, wallet, rated)
-    return TotalsMoved(rated.totals, news, closed_before), shares
+    return TotalsMoved(tuple(rated.totals.values()), news, closed_before), shares
 
 
 def _shares_of(

@@ -324,7 +324,7 @@ def _fall(line: RatedLine, listed: ListedPrice, before: RunningTotal, after: Run
         return line.amount_units
     cost = listed.cost
     if cost.table is not None:
-        return cost.rounded(*(before.exact or (0, 1))) - cost.rounded(*(after.exact or (0, 1)))
+        return cost.between(after.exact or (0, 1), before.exact or (0, 1))
     own = cost.cost(quantity_of(line.after)) - cost.cost(quantity_of(line.before))
     alone = line.amount_units - own if cost.adds_to_events else 0
     return cost.cost(before.quantity) - cost.cost(after.quantity) + alone

@@ -17,7 +17,7 @@ AssetKind = Literal["CURRENCY", "CUSTOM"]
 
 CUSTOM_SCALE = 6
 LARGEST_SCALE = 12
-LARGEST_WHOLE_AMOUNT = 10**15
+LARGEST_UNITS = [10 ** (15 + scale) for scale in range(LARGEST_SCALE + 1)]
 KEY = re.compile(r"[A-Z][A-Z0-9_]{0,31}", re.ASCII)
 
 
@@ -44,7 +44,7 @@ class Asset:
             raise InvalidInput(
                 field=field, reason=f"{self.key} has at most {self.scale} decimal places"
             ) from None
-        if abs(units) > LARGEST_WHOLE_AMOUNT * 10**self.scale:
+        if abs(units) > LARGEST_UNITS[self.scale]:
             raise InvalidInput(field=field, reason=f"more than 10^15 {self.key}")
         return units
 

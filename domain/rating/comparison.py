@@ -78,8 +78,7 @@ class Comparison:
         if rated is None:
             return
         result.would_charge[rated.asset] += rated.amount_units
-        for total in rated.totals:
-            standing.totals[total.key] = total
+        standing.totals.update(rated.totals)
         for sight in rated.sights:
             standing.seen.add((sight.key, sight.value))
 

@@ -19,7 +19,7 @@ from math import lcm
 from domain.catalog.price import Price, PriceModel
 from domain.money.decimals import decimal_text
 from domain.money.rounding import divide_half_even
-from domain.rating.dimensions import Table
+from domain.rating.dimensions import Exact, Table
 from domain.rating.quantity import ONE, quantity_of
 
 NO_DISCOUNT = "0"
@@ -83,14 +83,21 @@ class CostFunction:
 
     def cost(self, quantity: int) -> int:
         """Return what a cycle's quantity costs. Rounded half-even; cost(0) is 0."""
-        return self.rounded(self._numerator(self.priced(quantity)), self.denominator)
+        return self.rounded((self._numerator(self.priced(quantity)), self.denominator))
 
-    def rounded(self, numerator: int, denominator: int) -> int:
+    def between(self, before: Exact, after: Exact) -> int:
+        """Return what lies between two exact costs of a cycle, each capped and rounded."""
+        if before[1] == after[1] == 1 and self._cap is None:
+            return after[0] - before[0]
+        return self.rounded(after) - self.rounded(before)
+
+    def rounded(self, exact: Exact) -> int:
         """Return an exact cost, capped and rounded: the one place where rating rounds."""
+        numerator, denominator = exact
         cap = self._cap
         if cap is not None and numerator * self.denominator > cap * denominator:
             return divide_half_even(cap, self.denominator)
-        return numerator if denominator == 1 else divide_half_even(numerator, denominator)
+        return divide_half_even(numerator, denominator)
 
     def of_event(self, moved_units: int, priced_quantity: int) -> int:
         """Return an event's line from what it moves its cycle's cost by.

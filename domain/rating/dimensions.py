@@ -48,7 +48,9 @@ class TableRow:
         else:
             numerator = numerator * of_more + more * denominator
             denominator *= of_more
-        shared = gcd(numerator, denominator) if denominator > 1 else 1
+        if denominator == 1:
+            return numerator, 1
+        shared = gcd(numerator, denominator)
         return numerator // shared, denominator // shared
 
 

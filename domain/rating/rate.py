@@ -81,15 +81,15 @@ class Sight:
 
 @struct(frozen=True, slots=True)
 class Rated:
-    """amount_units: the sum of the lines; may be negative. totals: those that moved, as they
-    are then. falling: the places of lines whose price may give back what it took.
+    """amount_units: the sum of the lines; may be negative. totals: those that moved, by their
+    keys, as they are then. falling: the places of lines whose price may give back what it took.
     """
 
     asset: str
     scale: int
     amount_units: int
     lines: tuple[RatedLine, ...]
-    totals: tuple[RunningTotal, ...]
+    totals: dict[TotalKey, RunningTotal]
     sights: tuple[Sight, ...] = ()
     falling: tuple[int, ...] = ()
 
@@ -104,15 +104,16 @@ def rate(usage: Usage, tariff: Tariff, standing: Standing) -> Rated | None:
     if not priced:
         return None
     first = priced[0].listed.price
-    _check_one_asset(priced)
+    if len(priced) > 1:
+        _check_one_asset(priced)
     lines: list[RatedLine] = []
     amount_units = 0
     moved: dict[TotalKey, RunningTotal] = {}
     sights: list[Sight] = []
     falling: list[int] = []
-    for each in priced:
-        meter, listed, cycle, key = each.meter, each.listed, each.cycle, each.key
-        before = moved.get(key) or standing.total(key, cycle.ends_at) or _nothing_yet(each)
+    for meter, listed, cycle, key in priced:
+        before = moved.get(key) or standing.total(key, cycle.ends_at)
+        before = before or RunningTotal(*key, cycle.ends_at, first.asset)
         if before.asset != first.asset:  # a later version charges in another
             before = replace(before, asset=first.asset, amount_units=0, exact=None)
         latest_at = None
@@ -169,7 +170,7 @@ def rate(usage: Usage, tariff: Tariff, standing: Standing) -> Rated | None:
         first.scale,
         amount_units,
         tuple(lines),
-        tuple(moved.values()),
+        moved,
         tuple(sights),
         tuple(falling),
     )
@@ -220,7 +221,7 @@ def line_units(
     else:
         exact_before = before.exact or (before.amount_units, 1)
         exact = row.added(exact_before, priced)
-        units = cost.rounded(*exact) - cost.rounded(*exact_before)
+        units = cost.between(exact_before, exact)
     return cost.of_event(units, priced) if cost.adds_to_events else units, exact
 
 
@@ -232,13 +233,6 @@ def _moved_to(meter: Meter, before: RunningTotal, usage: Usage) -> tuple[int, da
     if before.latest_at is not None and usage.occurred_at < before.latest_at:
         return before.quantity, before.latest_at
     return value, usage.occurred_at
-
-
-def _nothing_yet(each: MeterPrice) -> RunningTotal:
-    listed, cycle = each.listed, each.cycle
-    return RunningTotal(
-        listed.product, listed.price.key, cycle.starts_at, cycle.ends_at, listed.price.asset
-    )
 
 
 def _unpriced_line(meter: Meter, usage: Usage) -> RatedLine:

@@ -47,8 +47,7 @@ class Replay:
         rated = rate(usage, lists.tariff(usage.event_type, terms, usage.occurred_at), self)
         if rated is None:
             return None
-        for total in rated.totals:
-            self.totals[total.key] = total
+        self.totals.update(rated.totals)
         self.seen.update((sight.key, sight.value) for sight in rated.sights)
         return rated
 

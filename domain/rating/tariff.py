@@ -6,8 +6,7 @@ It says what is the same for every event of that type, so it is found once for a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.catalog.meter import Meter
 from domain.rating.listed_price import ListedPrice
@@ -17,8 +16,7 @@ from domain.refusals import InvalidInput
 from domain.subscriptions.cycles import Cycle
 
 
-@dataclass(frozen=True, slots=True)
-class MeterPrice:
+class MeterPrice(NamedTuple):
     """A price that holds for a meter. key: of the total that it moves, in `cycle`."""
 
     meter: Meter

@@ -60,10 +60,6 @@ class Totals:
         closed = self.closed_before
         return closed is not None and ends_at <= closed and key not in self.by_key
 
-    def keeps(self, totals: Iterable[RunningTotal]) -> bool:
-        """Whether all of these are kept already."""
-        return self.by_key.keys() >= {total.key for total in totals}
-
     def closable(self, before: datetime) -> bool:
         """Whether there is anything to drop of cycles that ended by then."""
         return any(total.ends_at <= before for total in self.by_key.values())

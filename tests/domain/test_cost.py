@@ -207,3 +207,40 @@ def test_the_lines_of_a_cycle_sum_to_the_rounded_cost_of_its_total(
     # then
     exact = Fraction(total, ONE)
     assert lines_sum == reference_cost(any_price, exact, Fraction(discount))
+
+
+def test_a_row_is_found_by_the_kind_of_a_value_too() -> None:
+    # given
+    rows = [({"model": "1", "direction": "in"}, "1"), ({"model": "*", "direction": "in"}, "2")]
+    dimensions = table(rows).table
+    assert dimensions is not None
+    # then
+    found = [
+        dimensions.row({"model": said, "direction": "in"}).unit_price for said in ("1", 1, True)
+    ]
+    assert found == ["1", "2", "2"]
+
+
+@given(
+    st.tuples(st.integers(0, 10**12), st.integers(1, 10**9)).map(lambda pair: Fraction(*pair)),
+    st.lists(st.tuples(st.integers(0, 10**22), st.integers(0, 1)), max_size=6),
+    decimals,
+    st.sampled_from(["1", "3", "1000", "0.5"]),
+)
+def test_what_rows_cost_adds_up_exactly(
+    begun: Fraction, moves: list[tuple[int, int]], other: str, per: str
+) -> None:
+    # given
+    unit_prices = ("0.0000000125", other)
+    rows = [({"model": str(n), "direction": "in"}, each) for n, each in enumerate(unit_prices)]
+    dimensions = table(rows, per=per).table
+    assert dimensions is not None
+    # when
+    exact = (begun.numerator, begun.denominator)
+    for quantity, place in moves:
+        row = dimensions.row({"model": str(place), "direction": "in"})
+        exact = row.added(exact, quantity)
+    # then
+    units = 10**9 / Fraction(per) / ONE
+    told = begun + sum(quantity * units * Fraction(unit_prices[place]) for quantity, place in moves)
+    assert exact == (told.numerator, told.denominator)
