@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from domain.aggregate import Event
+from domain.grants.terms import GrantTerms
 from domain.wallet import overage
 from domain.wallet.events import (
     AccountOpened,
@@ -27,7 +28,6 @@ from domain.wallet.events import (
     GrantExtended,
     GrantLapsed,
     GrantRevoked,
-    GrantTerms,
     HoldCaptured,
     HoldExtended,
     HoldLapsed,

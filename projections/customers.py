@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from domain.aggregate import Event
+from domain.calendar.months import Months
 from domain.customers.customer import CustomerCreated, CustomerUpdated
-from domain.rating.months import Months
 from projections.database import Connection
 from projections.log import Recorded
 from projections.read_model import ReadModel

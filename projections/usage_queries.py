@@ -15,8 +15,8 @@ import msgspec
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL
 
+from domain.calendar.months import Months
 from domain.identity import LEDGER_PREFIX
-from domain.rating.months import Months
 from domain.subscriptions.enrolment import Enrolment
 from projections.tenant_rows import TenantRows
 

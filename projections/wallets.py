@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
-from domain.rating.months import Months
+from domain.calendar.months import Months
 from domain.wallet.account import AccountState
 from domain.wallet.burndown import OpenGrant
 from domain.wallet.events import WalletMode

@@ -15,8 +15,8 @@ from application.commands.catalog_requests import (
     TierSaid,
 )
 from application.commands.requests import RecordUsage
-from domain.catalog.meter import Aggregation
 from domain.catalog.price import PriceModel
+from domain.metering.meter import Aggregation
 from domain.money.decimals import decimal_of
 from domain.usage.charge import UsageCharge
 from tests.books import Books

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from application.budgets import BudgetFigures
 from domain.catalog.catalog import ListedProduct
-from domain.catalog.meter import Meter
 from domain.costs.tables import CostVersion
 from domain.invoicing.credit_note import CreditNote
 from domain.invoicing.invoice import Invoice
 from domain.invoicing.parties import Party
+from domain.metering.meter import Meter
 from domain.refusals import Refusal
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeBegun

@@ -14,7 +14,7 @@ from application.commands.catalog_requests import (
 )
 from application.commands.prices import known_asset, scalar, terms_of
 from application.work import Work
-from domain.catalog.meter import Meter, PropertyFilter
+from domain.metering.meter import Meter, PropertyFilter
 from domain.refusals import NotFound
 
 

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from application.commands import checks
-from domain.catalog.meter import Aggregation
+from domain.calendar.cycles import CyclePeriod
 from domain.catalog.price import PriceModel
 from domain.grants.events import Recognition
+from domain.metering.meter import Aggregation
 from domain.refusals import InvalidInput
-from domain.subscriptions.cycles import CyclePeriod
 
 MOST_LISTED = 100
 LONGEST_TRIAL_DAYS = 3_660

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
+from domain.calendar.zones import ZONE_NAMES
 from domain.identity import ADJUSTMENT_METER, LEDGER_PREFIX
 from domain.money.asset import KEY, LARGEST_SCALE
 from domain.money.currencies import EXPONENTS
 from domain.money.decimals import NotADecimal, canonical
 from domain.refusals import InvalidInput
-from domain.subscriptions.zones import ZONE_NAMES
 
 LONGEST_IDENTIFIER, LONGEST_NAME, LONGEST_TEXT = 200, 500, 4_000
 LARGEST_PROPERTIES, DEEPEST_PROPERTIES = 16 * 1_024, 8

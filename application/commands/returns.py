@@ -12,9 +12,13 @@ from application.work import Work
 from domain import identity
 from domain.grants.events import CostBasis, Origin, Paid
 from domain.grants.grant import CreditGrant
+from domain.grants.terms import ReopenedGrant
 from domain.money.asset import Asset
 from domain.refusals import InvalidState
-from domain.wallet.events import GrantReturn, Part, ReopenedGrant
+from domain.wallet.events import (
+    GrantReturn,
+    Part,
+)
 from domain.wallet.wallet import Wallet
 
 REFUND = "refundCharge"

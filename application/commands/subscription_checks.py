@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from domain.calendar.cycles import cycle_at
+from domain.calendar.zones import zone_named
 from domain.catalog.catalog import Catalog
 from domain.catalog.price import Price
 from domain.catalog.product import ProductVersion, VersionStatus
 from domain.refusals import InsufficientFunds, InvalidInput, InvalidState, NotFound
-from domain.subscriptions.cycles import cycle_at
 from domain.subscriptions.enrolment import Enrolment
 from domain.subscriptions.events import FEE_SOURCE
 from domain.subscriptions.plan import Plan, PlanTerms, plan_of_version
-from domain.subscriptions.zones import zone_named
 from domain.usage.events import ChargeObserved, ChargeSettled
 from domain.wallet.events import GrantRevoked
 from domain.wallet.modes import beyond_limit

@@ -29,19 +29,19 @@ from application.commands.subscription_requests import (
 from application.work import Work
 from domain import identity
 from domain.aggregate import create
+from domain.calendar.cycles import days_later
+from domain.calendar.zones import zone_named
 from domain.catalog.validity import check_prices
 from domain.claims import difference
 from domain.money.decimals import canonical
 from domain.refusals import IdempotencyConflict, InvalidState
 from domain.subscriptions import changing
-from domain.subscriptions.cycles import days_later
 from domain.subscriptions.enrolment import Enrolment, Pending, Span, Tiling, Window
 from domain.subscriptions.events import FeeCredit, SubscriptionCreated
 from domain.subscriptions.plan import Plan, PlanTerms, plan_of, plan_of_version
 from domain.subscriptions.subscription import Subscription
 from domain.subscriptions.turn import Turn, bounds
 from domain.subscriptions.wallet_events import SubscriptionMoved
-from domain.subscriptions.zones import zone_named
 from domain.usage.charge import UsageCharge
 from domain.wallet.wallet import Wallet
 

@@ -14,16 +14,16 @@ from application.commands.paid_for import Paid
 from application.commands.rated_usage import WalletStanding, usage_of
 from application.commands.requests import WithdrawCharge
 from application.work import Work
-from domain.catalog.meter import Aggregation, Meter
+from domain.calendar.cycles import Cycle
+from domain.metering.meter import Aggregation, Meter
+from domain.metering.quantity import ONE, distinct_value, quantity_of
 from domain.rating.listed_price import ListedPrice
 from domain.rating.price_list import PriceLists
 from domain.rating.pricing import PricingTerms, terms_at
-from domain.rating.quantity import ONE, distinct_value, quantity_of
 from domain.rating.rate import RatedLine, Sight, Usage
 from domain.rating.replay import Replay
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.refusals import InvalidState
-from domain.subscriptions.cycles import Cycle
 from domain.subscriptions.events import FEE_SOURCE
 from domain.usage.charge import UsageCharge
 from domain.usage.concessions import by_price, conceded_of, kept_of

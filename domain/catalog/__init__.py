@@ -1,1 +1,1 @@
-"""What is measured, and what it costs: meters, prices, products and their versions."""
+"""What is sold, and what it costs: prices, products and their versions."""

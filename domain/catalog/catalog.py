@@ -17,12 +17,12 @@ from domain.catalog.events import (
     VersionDrafted,
     VersionPublished,
 )
-from domain.catalog.meter import Aggregation, Meter
 from domain.catalog.product import Product, ProductVersion, VersionStatus, VersionTerms
 from domain.catalog.validity import check_meter, check_one_asset_an_event_type, check_terms
 from domain.costs.table import CostTerms
 from domain.costs.tables import CostTables
 from domain.costs.validity import check_cost_terms
+from domain.metering.meter import Aggregation, Meter
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState, NotFound
 
 

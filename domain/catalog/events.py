@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from domain.aggregate import Event
-from domain.catalog.meter import Meter
 from domain.catalog.product import VersionTerms
 from domain.costs.table import CostTerms
+from domain.metering.meter import Meter
 
 if TYPE_CHECKING:
     from domain.catalog.catalog import Catalog

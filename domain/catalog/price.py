@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.catalog.meter import PropertyValue
-from domain.subscriptions.cycles import CyclePeriod
+from domain.calendar.cycles import CyclePeriod
+from domain.metering.meter import PropertyValue
 
 
 class PriceModel(StrEnum):

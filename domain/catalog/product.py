@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from domain.calendar.cycles import CyclePeriod
 from domain.catalog.price import Price
 from domain.grants.events import Paid, Recognition
-from domain.subscriptions.cycles import CyclePeriod
 
 
 class VersionStatus(StrEnum):

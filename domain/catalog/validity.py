@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from domain.catalog.meter import Aggregation, Meter
+from domain.calendar.cycles import CyclePeriod
 from domain.catalog.price import RECURRING, TIERED, Price, PriceModel
 from domain.catalog.product import IncludedGrant, VersionTerms
-from domain.rating.quantity import comparable
+from domain.metering.meter import Aggregation, Meter
+from domain.metering.quantity import comparable
 from domain.refusals import InvalidInput
-from domain.subscriptions.cycles import CyclePeriod
 
 MOST_PRICES, MOST_TIERS, MOST_ROWS, MOST_DIMENSIONS = 200, 100, 2_000, 8
 

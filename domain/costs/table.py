@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.catalog.meter import PropertyValue
+from domain.metering.meter import PropertyValue
+from domain.metering.quantity import ONE, comparable, json_decimal, quantity_of
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.decimals import NotADecimal, TooFine
 from domain.money.rounding import divide_half_even
-from domain.rating.quantity import ONE, comparable, json_decimal, quantity_of
 
 ANY = "*"
 VENDOR = "vendor"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.costs.table import ANY, CostTerms
-from domain.rating.quantity import comparable
+from domain.metering.quantity import comparable
 from domain.refusals import InvalidInput
 
 MOST_ROWS, MOST_DIMENSIONS = 5_000, 8

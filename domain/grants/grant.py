@@ -17,9 +17,9 @@ from domain.grants.events import (
     GrantVoided,
     Recognition,
 )
+from domain.grants.terms import GrantTerms, ReopenedGrant
 from domain.money.rounding import part_of
 from domain.refusals import InvalidState
-from domain.wallet.events import GrantTerms, ReopenedGrant
 
 GrantStatus = Literal["PENDING", "ACTIVE", "EXHAUSTED", "EXPIRED", "VOIDED", "REFUNDED"]
 

@@ -17,10 +17,10 @@ from fractions import Fraction
 from math import lcm
 
 from domain.catalog.price import Price, PriceModel
+from domain.metering.quantity import ONE, quantity_of
 from domain.money.decimals import decimal_text
 from domain.money.rounding import divide_half_even
 from domain.rating.dimensions import Exact, Table
-from domain.rating.quantity import ONE, quantity_of
 
 NO_DISCOUNT = "0"
 

@@ -15,8 +15,8 @@ from operator import itemgetter
 from typing import Any
 
 from domain.catalog.price import Price
+from domain.metering.quantity import ONE, comparable
 from domain.money.decimals import decimal_text
-from domain.rating.quantity import ONE, comparable
 from domain.refusals import InvalidInput
 
 ANY = "*"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.catalog.meter import Aggregation, Meter
 from domain.catalog.price import Price, PriceModel
+from domain.metering.meter import Aggregation, Meter
 from domain.rating.cost import CostFunction
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from domain.calendar.months import Months
 from domain.catalog.catalog import Catalog
-from domain.catalog.meter import Meter
 from domain.catalog.price import Price
+from domain.metering.meter import Meter
 from domain.rating.listed_price import ListedPrice, listed
-from domain.rating.months import Months
 from domain.rating.pricing import PricingSubscription, PricingTerms, terms_at
 from domain.rating.tariff import MeterPrice, Tariff
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
+from domain.calendar.cycles import Cycle
+from domain.calendar.months import Months
 from domain.catalog.catalog import Catalog
 from domain.catalog.price import Price
 from domain.rating.cost import NO_DISCOUNT
-from domain.rating.months import Months
 from domain.struct import struct
-from domain.subscriptions.cycles import Cycle
 
 
 @struct(frozen=True, slots=True)

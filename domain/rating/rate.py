@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from domain.catalog.meter import Aggregation, Meter
+from domain.metering.meter import Aggregation, Meter
+from domain.metering.quantity import ONE, distinct_value, measured, text_of
 from domain.rating.cost import CostFunction
 from domain.rating.dimensions import Exact, TableRow
-from domain.rating.quantity import ONE, distinct_value, measured, text_of
 from domain.rating.running_total import SEVERAL, RunningTotal, TotalKey
 from domain.rating.tariff import MeterPrice, Tariff
 from domain.refusals import InvalidInput

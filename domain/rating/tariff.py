@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from domain.catalog.meter import Meter
+from domain.calendar.cycles import Cycle
+from domain.metering.meter import Meter
+from domain.metering.quantity import selects
 from domain.rating.listed_price import ListedPrice
-from domain.rating.quantity import selects
 from domain.rating.running_total import TotalKey
 from domain.refusals import InvalidInput
-from domain.subscriptions.cycles import Cycle
 
 
 class MeterPrice(NamedTuple):

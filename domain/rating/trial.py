@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain.rating.months import Months
+from domain.calendar.months import Months
 from domain.rating.pricing import PricingSubscription, PricingTerms
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-from domain.subscriptions.zones import zone_named
+from domain.calendar.zones import zone_named
 
 ONE_DAY = timedelta(days=1)
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from domain.calendar.cycles import Cycle, CyclePeriod, cycle_at
+from domain.calendar.zones import zone_named
 from domain.money.rounding import divide_half_even
 from domain.rating.cost import NO_DISCOUNT
 from domain.rating.pricing import PricingTerms
-from domain.subscriptions.cycles import Cycle, CyclePeriod, cycle_at
 from domain.subscriptions.plan import Included, Plan, PlanTerms
-from domain.subscriptions.zones import zone_named
 
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from domain.aggregate import Event
+from domain.calendar.cycles import CyclePeriod
 from domain.catalog.price import Price
 from domain.grants.events import Recognition
-from domain.subscriptions.cycles import CyclePeriod
 from domain.subscriptions.enrolment import FeeCollection, IncludedOnChange, Pending
 
 if TYPE_CHECKING:

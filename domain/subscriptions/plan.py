@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
+from domain.calendar.cycles import CyclePeriod
 from domain.catalog.catalog import Catalog
 from domain.catalog.price import Price, PriceModel
 from domain.catalog.product import ProductVersion
 from domain.grants.events import Recognition
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.rounding import divide_half_even
-from domain.subscriptions.cycles import CyclePeriod
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from domain.calendar.cycles import CyclePeriod
+from domain.calendar.zones import TZDATA_VERSION
 from domain.catalog.catalog import Catalog
-from domain.subscriptions.cycles import CyclePeriod
 from domain.subscriptions.enrolment import (
     Enrolment,
     GivenGrant,
@@ -30,7 +31,6 @@ from domain.subscriptions.events import (
 )
 from domain.subscriptions.plan import Plan, PlanTerms, plan_of
 from domain.subscriptions.turn import Turn, bounds
-from domain.subscriptions.zones import TZDATA_VERSION
 
 if TYPE_CHECKING:
     from domain.wallet.wallet import Wallet

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from domain import identity
 from domain.grants.events import GrantIssued, GrantPlanRevoked, Origin
+from domain.grants.terms import GrantTerms
 from domain.money.asset import Asset
 from domain.money.currencies import EXPONENTS
 from domain.rating.rate import RatedLine
@@ -36,7 +37,6 @@ from domain.subscriptions.events import (
 from domain.subscriptions.fee_charges import fee_charged
 from domain.subscriptions.plan import Fee, Included
 from domain.subscriptions.wallet_events import SubscriptionMoved
-from domain.wallet.events import GrantTerms
 
 if TYPE_CHECKING:
     from domain.wallet.wallet import Wallet

@@ -9,9 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import merge
 
+from domain.grants.terms import GrantTerms
 from domain.wallet import overage
 from domain.wallet.burndown import BurnKey, OpenGrant, burn_order
-from domain.wallet.events import GrantReturn, GrantTerms, Part, Range
+from domain.wallet.events import (
+    GrantReturn,
+    Part,
+    Range,
+)
 from domain.wallet.expiry import expiry_was_told, notice_at
 
 Scope = tuple[str, ...] | None

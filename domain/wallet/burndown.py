@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from domain.grants.events import Figures
-from domain.wallet.events import GrantTerms, Part
+from domain.grants.terms import GrantTerms
+from domain.wallet.events import Part
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 

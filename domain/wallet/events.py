@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from domain.aggregate import Event
+from domain.grants.terms import GrantTerms, ReopenedGrant
 from domain.wallet.budgets import BudgetCount
 from domain.wallet.totals import TotalsMoved
 
@@ -68,24 +69,6 @@ class AccountOpened(WalletEvent):
 
     def apply(self, aggregate: Wallet) -> None:
         aggregate.open_account(self.asset, self.scale)
-
-
-@dataclass(frozen=True, slots=True)
-class GrantTerms:
-    """What a wallet must know of a grant. `lapses_at`: `expires_at` and the settlement
-    grace that held when it was set; `meters`: the scope, None for any.
-    """
-
-    grant_id: str
-    asset: str
-    source: str
-    amount_units: int
-    priority: int
-    effective_at: datetime
-    expires_at: datetime | None
-    lapses_at: datetime | None
-    issued_at: datetime
-    meters: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -300,16 +283,6 @@ class GrantReturn:
     grant_id: str
     units: int
     reopened: ReopenedGrant | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReopenedGrant:
-    terms: GrantTerms
-    burned_units: int
-    expired_units: int
-    revoked_units: int
-    status: str
-    stream_version: int
 
 
 @dataclass(frozen=True)

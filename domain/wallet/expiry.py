@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from domain.wallet.events import GrantTerms
+from domain.grants.terms import GrantTerms
 
 LONGEST_NOTICE = timedelta(days=7)
 

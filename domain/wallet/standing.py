@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Self
 
 from domain.aggregate import Aggregate
-from domain.rating.months import Months
+from domain.calendar.months import Months
 from domain.rating.pricing import PricingSubscription
 from domain.subscriptions.allotments import Allotment
 from domain.subscriptions.enrolment import Enrolment

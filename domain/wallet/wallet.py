@@ -21,6 +21,7 @@ from domain.grants.events import (
     GrantReturnRevoked,
     GrantRolledOver,
 )
+from domain.grants.terms import GrantTerms
 from domain.money.asset import Asset
 from domain.refusals import InsufficientFunds, InvalidState
 from domain.subscriptions.rolling import turn_at
@@ -49,7 +50,6 @@ from domain.wallet.events import (
     GrantLapsed,
     GrantReturn,
     GrantRevoked,
-    GrantTerms,
     HoldLapsed,
     OverageCredited,
     OverageInvoiced,

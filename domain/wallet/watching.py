@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from domain.calendar.cycles import calendar_day, calendar_month
+from domain.calendar.zones import zone_named
 from domain.grants.events import Paid
 from domain.identity import derived_id
-from domain.subscriptions.cycles import calendar_day, calendar_month
-from domain.subscriptions.zones import zone_named
 from domain.wallet.spend_events import Direction
 from domain.wallet.telling import tell_crossing
 from domain.wallet.top_up import TopUp, TopUpOpened, TopUpTimedOut

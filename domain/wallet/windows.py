@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from domain.subscriptions.cycles import calendar_day, calendar_month, calendar_week
-from domain.subscriptions.zones import zone_named
+from domain.calendar.cycles import calendar_day, calendar_month, calendar_week
+from domain.calendar.zones import zone_named
 
 BudgetPeriod = Literal["DAY", "WEEK", "MONTH", "CYCLE", "TOTAL"]
 Window = tuple[datetime, datetime | None]

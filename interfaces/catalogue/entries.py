@@ -7,13 +7,13 @@ from typing import Any
 from application.commands import catalog_requests as requests
 from application.commands.cost_requests import CostRowSaid, SetCostTable
 from application.commands.requests import DefineAsset
-from domain.catalog.meter import Aggregation
+from domain.calendar.cycles import CyclePeriod
 from domain.catalog.price import Price, PriceModel
 from domain.catalog.product import IncludedGrant, VersionTerms
 from domain.costs.table import CostTerms
+from domain.metering.meter import Aggregation
 from domain.money.currencies import CURRENCY_SCALE
 from domain.money.decimals import decimal_of
-from domain.subscriptions.cycles import CyclePeriod
 from interfaces.catalogue.files import (
     AssetEntry,
     CostRowEntry,

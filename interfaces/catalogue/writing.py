@@ -7,8 +7,8 @@ from collections.abc import Callable
 import yaml
 
 from domain.catalog.catalog import Catalog
-from domain.catalog.meter import Meter
 from domain.catalog.product import VersionStatus
+from domain.metering.meter import Meter
 from domain.money.asset import Asset
 from interfaces.catalogue.entries import cost_entry_of, entry_of
 from interfaces.catalogue.files import AssetEntry, Catalogue, MeterEntry, ProductEntry

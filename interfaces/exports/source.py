@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from domain.calendar.zones import zone_named
 from domain.revenue.chart import CHART
-from domain.subscriptions.zones import zone_named
 from interfaces.exports.accounts import AccountNames
 from interfaces.exports.entries import Balance, Chapter, Detail, ExportEntry
 from interfaces.exports.journal_entries import summaries, whole

@@ -10,10 +10,10 @@ import strawberry
 from strawberry.scalars import JSON
 
 from domain import identity
-from domain.catalog import meter as catalog_meter
 from domain.catalog import price as catalog_price
 from domain.catalog import product as catalog_product
 from domain.catalog.catalog import ListedProduct
+from domain.metering import meter as ledger_meter
 from interfaces.graphql.assets import Money, money_of
 from interfaces.graphql.context import RequestContext
 from interfaces.graphql.grants import Recognition
@@ -141,7 +141,7 @@ class Product(Node):
     current: ProductVersion | None = strawberry.field(description="What holds now.")
 
 
-def meter_of(tenant_id: str, meter: catalog_meter.Meter) -> Meter:
+def meter_of(tenant_id: str, meter: ledger_meter.Meter) -> Meter:
     return Meter(
         id=strawberry.ID(identity.meter_id(tenant_id, meter.key)),
         key=meter.key,
@@ -251,7 +251,7 @@ def _included(included: catalog_product.IncludedGrant) -> IncludedGrant:
     )
 
 
-def _filters(filters: Sequence[catalog_meter.PropertyFilter]) -> dict[str, object]:
+def _filters(filters: Sequence[ledger_meter.PropertyFilter]) -> dict[str, object]:
     """Return filters as they are said: a value, or a list of several."""
     return {
         each.property: each.values[0] if len(each.values) == 1 else list(each.values)

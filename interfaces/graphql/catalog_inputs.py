@@ -8,9 +8,9 @@ import strawberry
 from strawberry.scalars import JSON
 
 from application.commands import catalog_requests as requests
-from domain.catalog import meter as catalog_meter
+from domain.calendar import cycles
 from domain.catalog import price as catalog_price
-from domain.subscriptions import cycles
+from domain.metering import meter as ledger_meter
 from interfaces.graphql.catalog import Aggregation, CyclePeriod, PriceModel
 from interfaces.graphql.coercion import made_at_once
 from interfaces.graphql.grants import Recognition
@@ -40,7 +40,7 @@ class MeterInput:
         return requests.DefineMeter(
             key=self.key,
             event_type=self.event_type,
-            aggregation=catalog_meter.Aggregation(self.aggregation.value),
+            aggregation=ledger_meter.Aggregation(self.aggregation.value),
             property=self.property,
             less=tuple(self.less or ()),
             filters=self.filters,

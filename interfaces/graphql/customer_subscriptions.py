@@ -10,7 +10,7 @@ from anyio import to_thread
 
 from domain import identity
 from domain.catalog import price as catalog_price
-from domain.rating import quantity
+from domain.metering import quantity
 from domain.subscriptions import enrolment as ledger
 from domain.subscriptions.subscription import Subscription
 from domain.wallet.wallet import Wallet

@@ -15,7 +15,7 @@ from application.commands.catalog_requests import (
 )
 from application.commands.requests import RecordUsage
 from application.storage.streams import StreamReader
-from domain.catalog.meter import Aggregation
+from domain.metering.meter import Aggregation
 from domain.money.decimals import decimal_of
 from tests.application.engine import Engine
 from tests.catalogue import said_price

@@ -20,12 +20,12 @@ from application.commands.catalog_requests import (
     TierSaid,
 )
 from domain import identity
+from domain.calendar.cycles import CyclePeriod
 from domain.catalog.catalog import Catalog, ListedProduct
-from domain.catalog.meter import Aggregation, PropertyFilter
 from domain.catalog.price import PriceModel
 from domain.catalog.product import VersionStatus
+from domain.metering.meter import Aggregation, PropertyFilter
 from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState, NotFound
-from domain.subscriptions.cycles import CyclePeriod
 from tests.books import START, Books
 from tests.catalogue import use
 

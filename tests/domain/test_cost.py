@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.catalog.price import DimensionRow, Price, PriceModel, Tier
+from domain.metering.quantity import ONE, quantity_of
 from domain.money.decimals import decimal_of
 from domain.rating.cost import CostFunction
 from domain.rating.dimensions import Table
-from domain.rating.quantity import ONE, quantity_of
 from domain.refusals import InvalidInput
 from tests.rating_reference import reference_cost
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.subscriptions.cycles import (
+from domain.calendar.cycles import (
     Cycle,
     CyclePeriod,
     boundary,
@@ -18,7 +18,7 @@ from domain.subscriptions.cycles import (
     cycle_at,
     days_later,
 )
-from domain.subscriptions.zones import TZDATA_VERSION, ZONE_NAMES, zone_named
+from domain.calendar.zones import TZDATA_VERSION, ZONE_NAMES, zone_named
 
 TEN_YEARS = timedelta(days=3_653)
 ZONES = st.sampled_from(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.commands.requests import UpdateCustomer
-from domain.rating.months import Months
+from domain.calendar.months import Months
 from tests.books import Books
 from tests.catalogue import amounts, meter, publish, said_price, use
 

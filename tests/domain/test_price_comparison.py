@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from application.commands.catalog_requests import PriceSaid
 from domain import identity
+from domain.calendar.months import Months
 from domain.catalog.catalog import Catalog
 from domain.money.decimals import decimal_of
 from domain.rating.comparison import Compared, Comparison
-from domain.rating.months import Months
 from domain.rating.price_list import PriceLists
 from domain.rating.rate import Usage
 from domain.rating.trial import Trial

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.codec import topic_of
+from domain.calendar.cycles import CyclePeriod
+from domain.calendar.zones import ZONE_NAMES
 from domain.grants.events import GrantIssued, GrantPlanRevoked
 from domain.refusals import Refusal
-from domain.subscriptions.cycles import CyclePeriod
 from domain.subscriptions.enrolment import Tiling
-from domain.subscriptions.zones import ZONE_NAMES
 from tests.books import Books
 from tests.plans import Plans, flat, included, seat
 

@@ -14,7 +14,7 @@ from application.commands.catalog_requests import (
 )
 from application.commands.requests import CreateCustomer, RecordUsage
 from application.commands.subscription_requests import CancelSubscription, SetOverrides
-from domain.catalog.meter import Aggregation
+from domain.metering.meter import Aggregation
 from domain.refusals import Refusal
 from domain.usage.charge import UsageCharge
 from tests.books import Books

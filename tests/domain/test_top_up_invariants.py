@@ -34,10 +34,10 @@ from application.commands.top_up_requests import (
     SetAutoTopUp,
     SetBalanceAlert,
 )
+from domain.calendar.cycles import calendar_day, calendar_month
+from domain.calendar.zones import zone_named
 from domain.money.decimals import units_of
 from domain.refusals import Refusal
-from domain.subscriptions.cycles import calendar_day, calendar_month
-from domain.subscriptions.zones import zone_named
 from domain.wallet.events import TimezoneSet
 from domain.wallet.spend_events import ThresholdCrossed
 from domain.wallet.top_up import TopUp, TopUpOpened, TopUpTold

@@ -11,11 +11,11 @@ from application.commands.answers import ChargeAnswer, SimulationAnswer
 from application.commands.catalog_requests import DraftProductVersion
 from application.commands.requests import RecordUsage, SimulateUsage
 from domain import identity
+from domain.calendar.months import Months
 from domain.catalog.catalog import Catalog
-from domain.catalog.meter import Aggregation
+from domain.metering.meter import Aggregation
 from domain.money.decimals import decimal_of
 from domain.rating.comparison import Comparison, event_types_of
-from domain.rating.months import Months
 from domain.rating.price_list import PriceLists
 from domain.rating.rate import Usage
 from domain.rating.trial import Trial

@@ -19,8 +19,8 @@ from application.commands.requests import (
     VoidGrant,
     WithdrawCharge,
 )
-from domain.catalog.meter import Aggregation
 from domain.catalog.price import PriceModel
+from domain.metering.meter import Aggregation
 from tests.projections.documents import invoiced
 from tests.projections.shop import Shop
 

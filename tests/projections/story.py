@@ -49,9 +49,9 @@ from application.commands.top_up_requests import (
     SetAutoTopUp,
     SetBalanceAlert,
 )
+from domain.calendar.cycles import CyclePeriod
 from domain.refusals import InsufficientFunds
 from domain.revenue.months import last_day, month_after, month_of, months_from
-from domain.subscriptions.cycles import CyclePeriod
 from tests.plans import flat, included, seat
 from tests.projections.documents import tell_documents
 from tests.projections.rated import tell_rated

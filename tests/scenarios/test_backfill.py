@@ -25,7 +25,7 @@ from application.commands.catalog_requests import (
 from application.commands.requests import Command, CreateCustomer, IssueGrant
 from application.storage.database import Login
 from application.storage.embedded import EmbeddedServer
-from domain.catalog.meter import Aggregation
+from domain.metering.meter import Aggregation
 from domain.usage.events import ChargeCredited, ChargeSettled
 from interfaces.http.usage_items import UsageItem
 from interfaces.runtime import DATABASE, Runtime

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from domain.catalog.meter import Aggregation, Meter
+from domain.metering.meter import Aggregation, Meter
 from domain.money.decimals import NotADecimal, TooFine, decimal_of, units_of
 from domain.refusals import InvalidInput
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from domain.subscriptions.cycles import Cycle, calendar_month
-from domain.subscriptions.zones import zone_named
+from domain.calendar.cycles import Cycle, calendar_month
+from domain.calendar.zones import zone_named
 
 
 @dataclass(frozen=True, slots=True)

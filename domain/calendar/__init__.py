@@ -1,0 +1,1 @@
+"""Time as contracts count it: zones, cycles, calendar months."""

@@ -1,0 +1,1 @@
+"""What usage is measured by: meters, and the quantities they tell."""
