@@ -41,6 +41,8 @@ from domain.wallet.wallet import Wallet
 
 A = TypeVar("A", bound=Aggregate)
 
+ENCODED_TOGETHER = 50
+
 
 class Log(Protocol):
     """What a batch may ask of the log, for one tenant."""
@@ -96,6 +98,7 @@ class Batch:
         self.looked_up = False
         self._cache = cache
         self._authors: list[tuple[int, Caller]] = []
+        self._rows = Rows()
         self._unsealed: set[str] = set()
         self._known: dict[str, list[Event]] = {}
         self._tenants: dict[str, Tenant] = {}
@@ -325,25 +328,30 @@ class Batch:
                 wallet.seal()
         self._unsealed.clear()
 
-    def seal(self) -> None:
-        for wallet in self.wallets.values():
+    def seal(self, codec: EventCodec | None = None) -> None:
+        """State what waits in wallets. codec: to make rows of it on the way."""
+        for place, wallet in enumerate(self.wallets.values()):
+            if codec is not None and place % ENCODED_TOGETHER == 0:
+                self.encode(codec)
             wallet.seal()
         self._unsealed.clear()
 
+    def encode(self, codec: EventCodec) -> None:
+        """Make rows of what was decided since the last time. A part at a time: the events of a
+        large batch would no longer be in the processor's cache.
+        """
+        codec.add(self._rows, self.decided[len(self._rows) :])
+
     def rows(self, codec: EventCodec) -> Rows:
-        """Return the decided events as rows of the log."""
-        self.seal()
-        rows = Rows()
+        """Return the decided events as rows of the log, what waits in wallets stated as well."""
+        self.seal(codec)
+        self.encode(codec)
+        rows = self._rows
         authors = [*self._authors, (len(self.decided), self._authors[-1][1])]
         for (start, caller), (end, _) in pairwise(authors):
             rows.tenants += [caller.tenant_id] * (end - start)
             rows.actors += [caller.actor] * (end - start)
             rows.request_ids += [caller.request_id] * (end - start)
-        rows.originators = [event.originator_id for event in self.decided]
-        rows.versions = [event.originator_version for event in self.decided]
-        rows.topics = codec.topics(self.decided)
-        rows.states = codec.states(self.decided)
-        rows.recorded_at = [event.timestamp for event in self.decided]
         return rows
 
     def forget(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from application.storage.recorder import Rows
 from domain.aggregate import Event
 from domain.streams import EVENT_CLASSES
 
@@ -39,24 +40,22 @@ class EventCodec:
 
     def encode(self, event: Event) -> bytes:
         """Return the state of an event: its fields, without stream and version."""
-        return self.states((event,))[0]
+        rows = Rows()
+        self.add(rows, (event,))
+        return rows.states[0]
 
-    def states(self, events: Iterable[Event]) -> list[bytes]:
-        """Return the states of events."""
-        states: list[bytes] = []
-        encode = _encode
+    def add(self, rows: Rows, events: Iterable[Event]) -> None:
+        """Add events to rows, all but whose they are and who caused them."""
+        topics, encode = self._topics, _encode
         for event in events:
             fields = event.__dict__.copy()
-            del fields["originator_id"], fields["originator_version"]
+            rows.originators.append(fields.pop("originator_id"))
+            rows.versions.append(fields.pop("originator_version"))
+            rows.topics.append(topics[type(event)])
+            rows.recorded_at.append(event.timestamp)
             if event.class_version > 1:
                 fields = {"class_version": event.class_version, **fields}
-            states.append(encode(fields))
-        return states
-
-    def topics(self, events: Iterable[Event]) -> list[str]:
-        """Return the topics of events."""
-        topics = self._topics
-        return [topics[type(event)] for event in events]
+            rows.states.append(encode(fields))
 
     def decode(
         self, topic: str, state: bytes, originator_id: str, originator_version: int

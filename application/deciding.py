@@ -19,7 +19,7 @@ from psycopg import Cursor
 from psycopg.rows import tuple_row
 from psycopg_pool import PoolTimeout
 
-from application.batch import Batch, Overtaken
+from application.batch import ENCODED_TOGETHER, Batch, Overtaken
 from application.clock import Clock
 from application.codec import EventCodec
 from application.commands.handlers import decide, own_stream
@@ -170,6 +170,8 @@ class Decider:
         decisions: list[Decision] = []
         work: Work | None = None
         for place, (caller, command) in enumerate(items):
+            if place % ENCODED_TOGETHER == 0:
+                batch.encode(self._codec)
             if work is None or work.caller is not caller:
                 batch.by(caller)
                 work = Work(batch, caller)
@@ -214,14 +216,15 @@ class Decider:
             if wallet_id is not None:
                 by_tenant.setdefault(caller.tenant_id, []).append((wallet_id, command))
         for tenant_id, named in by_tenant.items():
-            batch.prefetch(tenant_id, [wallet_id for wallet_id, _ in named])
-            usage = [(w, each) for w, each in named if isinstance(each, _USAGE)]
-            if not usage:
+            batch.prefetch(tenant_id, dict(named))
+            if not any(isinstance(each, _USAGE) for _, each in named):
                 continue
             templates = batch.tenant(tenant_id).budget_templates
-            if templates:
-                subjects = [(wallet_id, each.subject) for wallet_id, each in usage]
-                batch.derived.prefetch(tenant_id, templates, subjects)
+            if not templates and not batch.catalog(tenant_id).unique_types:
+                continue
+            usage = [(w, each) for w, each in named if isinstance(each, _USAGE)]
+            subjects = [(wallet_id, each.subject) for wallet_id, each in usage]
+            batch.derived.prefetch(tenant_id, templates, subjects)
             prefetch_sights(batch, tenant_id, usage)
 
     # Look-ups

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
 from application.batch import Batch, totals_of
@@ -26,31 +27,34 @@ A = TypeVar("A", bound=Aggregate)
 
 
 class Work:
-    """A batch, as one command of one caller sees it."""
-
-    __slots__ = ("batch", "caller", "tenant_id", "watched")
+    """A batch, as the commands of one caller see it, one after the other. What they share is
+    asked of the batch once.
+    """
 
     def __init__(self, batch: Batch, caller: Caller) -> None:
         self.batch = batch
         self.caller = caller
         self.tenant_id = caller.tenant_id
+        self.log = batch.decided
         self.watched: list[tuple[Wallet, dict[str, int]]] = []
 
-    @property
+    @cached_property
     def tenant(self) -> Tenant:
         return self.batch.tenant(self.tenant_id)
 
-    @property
+    @cached_property
     def now(self) -> datetime:
         return self.batch.now(self.tenant_id)
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
         return self.batch.catalog(self.tenant_id)
 
-    @property
-    def log(self) -> list[Event]:
-        return self.batch.decided
+    def overtake_tenant(self, tenant: Tenant) -> None:
+        """Decide from now on with the tenant as this batch has changed it."""
+        self.batch.overtake_tenant(tenant)
+        self.tenant = tenant
+        self.now = self.batch.now(self.tenant_id)
 
     def asset(self, key: str) -> Asset:
         """Raises NotFound."""
@@ -76,8 +80,10 @@ class Work:
         wallet = self.batch.wallet(self.tenant_id, wallet_id)
         if wallet is None:
             raise NotFound(what="customer", key=customer)
-        self._fall_due(wallet)
-        self._watch(wallet)
+        if wallet.due:
+            self._fall_due(wallet)
+        if wallet.watches:
+            self._watch(wallet)
         return wallet
 
     def scratch(self, customer: str) -> Wallet:

@@ -187,19 +187,16 @@ class Metrics:
         self._look_at_writer()
 
     def _settled(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
-        found = Tally(
-            (type(command), _kind(outcome))
-            for (_, command), outcome in zip(items, outcomes, strict=True)
-        )
-        for (command, outcome), count in found.items():
-            named = _USAGE_COMMANDS.get(command)
-            if named is not None:
-                self._charges.labels(named, outcome).inc(count)
-        unpriced = sum(
-            _is_unpriced(outcome)
-            for (_, command), outcome in zip(items, outcomes, strict=True)
-            if not getattr(command, "dry", False)
-        )
+        found: dict[tuple[type, str], int] = {}
+        unpriced = 0
+        for (_, command), outcome in zip(items, outcomes, strict=True):
+            kind = type(command)
+            if kind in _USAGE_COMMANDS:
+                told = kind, _kind(outcome)
+                found[told] = found.get(told, 0) + 1
+            unpriced += _is_unpriced(outcome) and not getattr(command, "dry", False)
+        for (kind, status), count in found.items():
+            self._charges.labels(_USAGE_COMMANDS[kind], status.lower()).inc(count)
         if unpriced:
             self._unpriced.inc(unpriced)
         self._look_at_writer()
@@ -227,7 +224,7 @@ class Metrics:
 
 def _is_unpriced(outcome: Outcome) -> bool:
     answer = outcome.answer
-    if not isinstance(answer, ChargeAnswer) or not answer.told.lines or answer.replayed:
+    if type(answer) is not ChargeAnswer or not answer.told.lines or answer.replayed:
         return False
     return any(line.price is None for line in answer.told.lines)
 
@@ -297,8 +294,9 @@ def database_families() -> list[GaugeMetricFamily]:
 
 
 def _kind(outcome: Outcome) -> str:
+    """Return what became of a command, in letters of either case."""
     if outcome.refusal is not None:
-        return outcome.refusal.code.lower()
+        return outcome.refusal.code
     answer = outcome.answer
     if answer is None:
         return "unknown" if isinstance(outcome.error, OutcomeUnknown) else "error"
@@ -307,4 +305,4 @@ def _kind(outcome: Outcome) -> str:
     if answer.replayed:
         return "replayed"
     told = answer.told if isinstance(answer, ChargeAnswer) else answer.charge
-    return told.status.lower()
+    return told.status

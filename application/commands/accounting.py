@@ -124,7 +124,7 @@ def _set_tenant_wide(work: Work, command: SetAccountingPolicy, before: Accountin
             command.timezone,
             max(work.now, tenant.recorded_at),
         )
-        work.batch.overtake_tenant(tenant)
+        work.overtake_tenant(tenant)
     if changes["functionalCurrency"]:
         assert command.functional_currency is not None
         said = command.functional_currency

@@ -68,7 +68,7 @@ def set_budget_template(work: Work, command: SetBudgetTemplate) -> BudgetTemplat
     tenant = work.required(Tenant, work.tenant_id, "tenant")
     at = max(work.now, tenant.recorded_at)
     template = tenant.set_budget_template(command.pattern, asset.key, units, command.period, at)
-    work.batch.overtake_tenant(tenant)
+    work.overtake_tenant(tenant)
     return BudgetTemplateAnswer(template, asset.scale)
 
 
@@ -80,7 +80,7 @@ def remove_budget_template(work: Work, command: RemoveBudgetTemplate) -> BudgetT
     if template is None:
         raise NotFound(what="budget template", key=command.pattern)
     tenant.remove_budget_template(template, max(work.now, tenant.recorded_at))
-    work.batch.overtake_tenant(tenant)
+    work.overtake_tenant(tenant)
     return BudgetTemplateAnswer(template, asset.scale)
 
 

@@ -72,16 +72,19 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
         cost=cost,
         delivered=command.delivered,
     )
-    reported = with_vendor_cost(work, reported, command.properties)
+    if work.catalog.costs.by_key:
+        reported = with_vendor_cost(work, reported, command.properties)
     private = {"properties": command.properties} if command.properties else {}
     wallet.check_spendable(delivered=command.delivered)
-    usage = usage_of(command.meter, reported.quantity, command.properties, occurred_at)
     event: ChargeSettled | ChargeObserved | ChargeCredited
     if asset is not None and units is not None:
-        check_unpriced(work, wallet, usage)
+        if work.catalog.meters_of(command.meter):
+            usage = usage_of(command.meter, reported.quantity, command.properties, occurred_at)
+            check_unpriced(work, wallet, usage)
         settlement = _charge(work, wallet, asset, charge_id, units, reported, at, command.dry)
         event = settled(wallet, charge_id, reported, asset, units, settlement, None, private, at)
     else:
+        usage = usage_of(command.meter, reported.quantity, command.properties, occurred_at)
         event = _rated(work, wallet, charge_id, usage, reported, private, at, command.dry)
     if not command.dry:
         work.log.append(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from domain.wallet.budgets import BudgetCount
+from domain.wallet.burndown import merged
 from domain.wallet.events import Part, Range, UsageDebited, UsageObserved
 from domain.wallet.totals import TotalsMoved, moved_together
 
@@ -29,10 +30,10 @@ class Tally:
         self.observed = observed
         self.at = at
         self.units = 0
-        self.burned: dict[str, int] = {}
+        self.burned: list[Part] = []
         self.overage: Range | None = None
         self.charge_ids: list[str] = []
-        self.budgets: dict[str, int] = {}
+        self.budgets: list[BudgetCount] = []
         self.moved: list[TotalsMoved] = []
 
     def takes(self, asset: str, observed: bool, at: datetime) -> bool:
@@ -48,21 +49,21 @@ class Tally:
         counts: tuple[BudgetCount, ...],
     ) -> None:
         self.units += units
-        for grant_id, part in burned:
-            self.burned[grant_id] = self.burned.get(grant_id, 0) + part
+        self.burned += burned
         if incurred is not None:
             start = self.overage[0] if self.overage else incurred[0]
             self.overage = (start, incurred[1])
         self.charge_ids.append(charge_id)
-        for budget_id, change in counts:
-            self.budgets[budget_id] = self.budgets.get(budget_id, 0) + change
+        self.budgets += counts
 
     def move(self, moved: TotalsMoved) -> None:
         self.moved.append(moved)
 
     def event(self, wallet_id: str, version: int) -> UsageDebited | UsageObserved:
         """Return the one event of all that was added."""
-        budgets = tuple(self.budgets.items())
+        alone = len(self.charge_ids) == 1
+        burned = tuple(self.burned) if alone else merged(self.burned)
+        budgets = tuple(self.budgets) if alone else merged(self.budgets)
         rated = moved_together(self.moved)
         if self.observed:
             return UsageObserved(
@@ -81,7 +82,7 @@ class Tally:
             self.at,
             self.asset,
             self.units,
-            tuple(self.burned.items()),
+            burned,
             self.overage,
             tuple(self.charge_ids),
             budgets,

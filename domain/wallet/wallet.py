@@ -390,7 +390,7 @@ class Wallet(WalletStanding):
 
         # Nothing may fail from here on.
         would_refuse = would_refuse or reached is not None
-        counts, counted = self._counted(limits, units)
+        counts, counted = self._counted(limits, units) if limits is not None else ((), ())
         if account is None:
             account = self.account_of(asset, at)
         if mode == "SHADOW":
