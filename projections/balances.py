@@ -438,7 +438,6 @@ _GRANTS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     GrantLapsed: _named,
     GrantRevoked: _named,
     OverageSettled: _named,
-    UsageDebited: lambda event: [grant_id for grant_id, _ in event.burned],
     HoldPlaced: lambda event: [grant_id for grant_id, _ in event.pinned],
     HoldExtended: lambda event: [grant_id for grant_id, _ in event.pinned],
     HoldCaptured: lambda event: [
@@ -469,6 +468,10 @@ class Balances(ReadModel[State]):
         accounts: set[tuple[str, str]] = set()
         for _, tenant, event in batch:
             accounts.add((tenant, event.originator_id))
+            if type(event) is UsageDebited:  # nearly all of them
+                for grant_id, _ in event.burned:
+                    grants.add((tenant, grant_id))
+                continue
             if type(event) in _LATER_WALLET_EVENTS:
                 wallets.add((tenant, event.originator_id))
             of_event = _GRANTS_OF.get(type(event))

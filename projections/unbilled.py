@@ -119,6 +119,10 @@ _PARTS_OF: dict[type[Event], Callable[[Any], Sequence[Part]]] = {
 }
 
 
+def _paid_by_grants(event: Event) -> bool:
+    return type(event) is ChargeSettled and event.overage is None
+
+
 class UnbilledModel(ReadModel[Unbilled]):
     name = "unbilled"
     events: ClassVar[tuple[type[Event], ...]] = (
@@ -153,7 +157,9 @@ class UnbilledModel(ReadModel[Unbilled]):
     def load(self, connection: Connection, batch: Sequence[Recorded]) -> Unbilled:
         state = Unbilled()
         tenants = {(tenant,) for tenant in {tenant for _, tenant, _ in batch}}
-        billing = {event.originator_id for _, _, event in batch if type(event) in _OF_BILLING}
+        # What grants pay for leaves nothing to bill, unless one of them is a credit line.
+        beyond = [each for each in batch if not _paid_by_grants(each.event)]
+        billing = {event.originator_id for _, _, event in beyond if type(event) in _OF_BILLING}
         for row in TENANTS.load(connection, self.location, tenants):
             state.books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)
         paying = {
@@ -164,13 +170,11 @@ class UnbilledModel(ReadModel[Unbilled]):
         }
         for grant in CREDIT_LINES.load(connection, self.location, paying):
             state.credit_lines[grant.grant_id] = grant
-        drawn = bool(state.credit_lines) or any(type(each) is GrantIssued for _, _, each in batch)
-        # What grants pay for leaves nothing to bill, unless one of them is a credit line.
+        drawn = bool(state.credit_lines) or any(type(each) is GrantIssued for _, _, each in beyond)
         wallets = {
             (tenant, event.wallet_id)  # type: ignore[attr-defined]
-            for _, tenant, event in batch
-            if (drawn or type(event) is not ChargeSettled or event.overage is not None)
-            and type(event) in _OF_WALLETS
+            for _, tenant, event in (batch if drawn else beyond)
+            if type(event) in _OF_WALLETS
         }
         for line in LINES.load(connection, self.location, wallets):
             key = (line.wallet_id, line.currency, line.cycle, line.meter, line.asset)
@@ -182,7 +186,7 @@ class UnbilledModel(ReadModel[Unbilled]):
             state.ranges[claimed.wallet_id, claimed.currency, claimed.asset] = claimed
         if billing:
             self._load_versions(connection, state, billing)
-        self._load_items(connection, state, batch)
+        self._load_items(connection, state, beyond)
         return state
 
     def _load_versions(self, connection: Connection, state: Unbilled, billing: set[str]) -> None:
@@ -232,7 +236,8 @@ class UnbilledModel(ReadModel[Unbilled]):
     @staticmethod
     def fold(state: Unbilled, batch: Sequence[Recorded]) -> None:
         for position, tenant, event in batch:
-            fold(state, position, tenant, event)
+            if state.credit_lines or not _paid_by_grants(event):
+                fold(state, position, tenant, event)
 
     def save(self, connection: Connection, state: Unbilled) -> None:
         items = [item for each in state.items.values() for item in each.values()]
