@@ -4,20 +4,17 @@ taking what it took too little. The charge's amount stays the fact; its net is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from application.commands.made_good import make_good
+from application.commands.giving_back import NOTHING, GivenBack, GivingBack
 from application.commands.paid_for import Paid, told
-from application.commands.returns import compensate_grant, returns_of
 from application.work import Work
 from domain.rating.rate import RatedLine
 from domain.rating.running_total import RunningTotal, TotalKey
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeCorrected
-from domain.wallet import overage
-from domain.wallet.burndown import merged
 from domain.wallet.events import Part, Range
 from domain.wallet.payers import ALL, PaidFor, Payers, Share, share_out
 from domain.wallet.totals import TotalsMoved
@@ -85,23 +82,21 @@ class _Telling:
 
     def state(
         self,
-        *,
-        forgiven: tuple[Range, ...] = (),
-        from_allocations: tuple[Part, ...] = (),
-        returned: tuple[Part, ...] = (),
-        compensated: tuple[tuple[str, int, str], ...] = (),
+        paid: tuple[PaidFor, ...] = (),
+        given: GivenBack = NOTHING,
+        repaid: Set[str] = frozenset(),
         allocations: tuple[Part, ...] = (),
         incurred: Range | None = None,
-        paid: tuple[PaidFor, ...] = (),
-        units: int | None = None,
-        invoiced: tuple[Range, ...] = (),
-        made_good: str | None = None,
     ) -> None:
-        """Record the event. units: what goes back, if other than the correction says."""
+        """Record the event. given: what went back, of it to those who had `repaid` overage; or
+        what was taken. Of an observed charge it says what it would have come to.
+        """
         charge = self.charge
-        back_units = self.correction.back_units if units is None else units
-        repaid_units = sum(part for _, part in returned)
-        repaid_units -= sum(part for _, part in from_allocations)
+        units = self.correction.back_units
+        if units > 0 and not charge.observed:
+            units = given.units
+        from_allocations = tuple(part for part in given.returned if part[0] not in repaid)
+        of_grants = sum(part for _, part in from_allocations)
         charge.record(
             self.event_class(
                 charge.id,
@@ -111,19 +106,19 @@ class _Telling:
                 self.wallet.id,
                 charge.reported,
                 charge.asset,
-                back_units,
-                overage.length((*forgiven, *invoiced)) + repaid_units,
-                forgiven,
+                units,
+                given.units - of_grants,
+                given.forgiven,
                 from_allocations,
-                returned,
-                compensated,
+                given.returned,
+                given.compensated,
                 allocations,
                 incurred,
                 paid,
                 self.correction.lines,
                 {"reason": self.reason},
-                invoiced,
-                made_good,
+                given.invoiced,
+                given.made_good,
             )
         )
 
@@ -190,42 +185,13 @@ def _give_back(work: Work, telling: _Telling, sharing: _Sharing) -> tuple[PaidFo
     wallet, charge, at = telling.wallet, telling.charge, telling.at
     asset = work.asset(charge.asset)
     shared = share_out(sharing.shares, sharing.payers, wallet.accounts[asset.key].unbilled())
-    returned = merged(shared.returned)
-    units = overage.length((*shared.forgiven, *shared.invoiced))
-    units += sum(part for _, part in returned)
-    returns = returns_of(work, wallet, asset.key, charge.id, returned, True, at)
+    occurred_at = charge.reported.occurred_at
+    giving = GivingBack.decide(work, wallet, asset, charge.id, occurred_at, shared.back, at)
 
     # Nothing may fail from here on.
-    lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
     moved = TotalsMoved(telling.correction.totals, sharing.of_known(shared.paid))
-    wallet.reverse(
-        asset.key,
-        charge.id,
-        units,
-        shared.forgiven,
-        returns.returned,
-        at,
-        budgets=lowered,
-        rated=moved,
-    )
-    work.lower_derived(wallet, charge.budgets, charge.settled_at, units)
-    key = f"{charge.id}:{charge.version + 1}"
-    compensated = tuple(
-        compensate_grant(work, wallet, asset, charge.id, grant, part, key, at)
-        for grant, part in returns.compensating
-    )
-    occurred_at = charge.reported.occurred_at
-    made_good = make_good(work, wallet, asset, charge.id, occurred_at, shared.invoiced, key, at)
-    telling.state(
-        units=None if charge.observed else units,
-        forgiven=shared.forgiven,
-        from_allocations=tuple(part for part in returned if part[0] not in sharing.repaid),
-        returned=returned,
-        compensated=compensated,
-        paid=shared.paid,
-        invoiced=shared.invoiced,
-        made_good=made_good,
-    )
+    given = giving.reverse(charge, moved, f"{charge.id}:{charge.version + 1}")
+    telling.state(shared.paid, given, sharing.repaid)
     return shared.paid
 
 
@@ -260,9 +226,5 @@ def _take(work: Work, telling: _Telling, sharing: _Sharing) -> tuple[PaidFor, ..
         settlement.allocations,
         settlement.overage,
     )
-    telling.state(
-        allocations=settlement.allocations,
-        incurred=settlement.overage,
-        paid=shared.paid,
-    )
+    telling.state(shared.paid, allocations=settlement.allocations, incurred=settlement.overage)
     return shared.paid

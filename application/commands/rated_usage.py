@@ -7,9 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from application.commands.made_good import make_good
+from application.commands.giving_back import GivingBack
 from application.commands.paid_for import Paid, told
-from application.commands.returns import Returns, compensate_grant, returns_of
 from application.work import Work
 from domain.money.asset import LARGEST_UNITS, Asset
 from domain.rating.rate import Rated, Usage, rate, unpriced
@@ -19,9 +18,6 @@ from domain.refusals import InvalidInput
 from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.events import ChargeCredited, Reported
 from domain.usage.payments import key_of
-from domain.wallet import overage
-from domain.wallet.burndown import merged
-from domain.wallet.events import GrantReturn
 from domain.wallet.payers import PaidFor, Share, payers_told, share_out
 from domain.wallet.sightings import ValueSeen
 from domain.wallet.telling import tell_unpriced
@@ -189,19 +185,10 @@ def credited(
     assert moved is not None
     payers = wallet.totals.payers | payers_told(moved.paid)
     shared = share_out(shares, payers, account.unbilled())
-    returned = merged(shared.returned)
-    returns = Returns()
-    compensated_units = 0
-    if dry:
-        compensated_units = overage.length(shared.invoiced)
-        for grant_id, units in returned:
-            grant = account.grants.get(grant_id)
-            if grant is not None and grant.status == "ACTIVE":
-                returns.returned.append(GrantReturn(grant_id, units, None))
-            else:
-                compensated_units += units
-    else:
-        returns = returns_of(work, wallet, asset.key, charge_id, returned, True, at)
+    occurred_at = reported.occurred_at
+    giving = GivingBack.decide(
+        work, wallet, asset, charge_id, occurred_at, shared.back, at, dry=dry
+    )
     derived = work.derived_budgets(wallet, reported.subject, dry=dry)
 
     # Nothing may fail from here on.
@@ -211,29 +198,14 @@ def credited(
         charge_id,
         reported.meter,
         -rated.amount_units,
-        shared.forgiven,
-        returns.returned,
+        shared.back.forgiven,
+        giving.to_grants,
         replace(moved, paid=(*moved.paid, *shared.paid)),
         at,
         subject=reported.subject,
         derived=derived,
     )
-    compensated = tuple(
-        compensate_grant(work, wallet, asset, charge_id, grant, units, charge_id, at)
-        for grant, units in returns.compensating
-    )
-    made_good = None
-    if not dry:
-        made_good = make_good(
-            work,
-            wallet,
-            asset,
-            charge_id,
-            reported.occurred_at,
-            shared.invoiced,
-            charge_id,
-            at,
-        )
+    given = giving.follow(charge_id)
     return ChargeCredited(
         charge_id,
         version,
@@ -243,15 +215,15 @@ def credited(
         reported,
         asset.key,
         -rated.amount_units,
-        overage.length(shared.forgiven) + overage.length(shared.invoiced),
-        shared.forgiven,
-        returned,
-        compensated,
-        account.available_units(at) + compensated_units,
+        given.overage_units,
+        given.forgiven,
+        given.returned,
+        given.compensated,
+        account.available_units(at) + giving.only_counted_units,
         hold_id,
         private,
         counted,
         rated.lines,
-        shared.invoiced,
-        made_good,
+        given.invoiced,
+        given.made_good,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from application.commands.answers import ChargeAnswer
+from application.commands.giving_back import GivingBack
 from application.commands.paid_for import ChargePaid, Paid
 from application.commands.requests import RefundCharge
-from application.commands.returns import REFUND, compensate_grant, returns_of
+from application.commands.returns import REFUND
 from application.work import Work
 from domain import identity
 from domain.aggregate import create
@@ -18,7 +19,6 @@ from domain.refusals import IdempotencyConflict, InvalidInput, InvalidState
 from domain.usage.charge import BeyondRefundable, UsageCharge
 from domain.usage.events import ChargeRefunded
 from domain.wallet import overage
-from domain.wallet.burndown import merged
 from domain.wallet.payers import GivenUp
 from domain.wallet.totals import TotalsMoved
 from domain.wallet.wallet import Wallet
@@ -87,31 +87,16 @@ def give_back(
     own = Paid(work, wallet).of_charge(charge)
     units = _refundable(charge, asset, stated_units, own)
     back = _backwards(wallet, charge, units, own)
-    returned = merged(back.parts)
-    returns = returns_of(work, wallet, charge.asset, charge.id, returned, compensate, at)
+    occurred_at = charge.reported.occurred_at
+    giving = GivingBack.decide(
+        work, wallet, asset, charge.id, occurred_at, back, at, compensate=compensate
+    )
     paid = own.take_off(back)
     rated = TotalsMoved((), tuple(each for each in paid if each.key in own.known))
 
     # Nothing may fail from here on.
-    lowered = wallet.budgets.lowered(charge.budgets, charge.settled_at, units, at)
-    wallet.reverse(
-        asset.key,
-        charge.id,
-        units,
-        back.forgiven,
-        returns.returned,
-        at,
-        budgets=lowered,
-        rated=rated if rated.paid else None,
-    )
-    work.lower_derived(wallet, charge.budgets, charge.settled_at, units)
-    for grant_id in returns.lapsing:
-        wallet.lapse_return(charge.asset, grant_id, at)
-    compensated = tuple(
-        compensate_grant(work, wallet, asset, charge.id, grant, part, key, at)
-        for grant, part in returns.compensating
-    )
-    allocations = tuple(part for part in returned if part[0] not in own.repaid)
+    given = giving.reverse(charge, rated if rated.paid else None, key)
+    allocations = tuple(part for part in given.returned if part[0] not in own.repaid)
     charge.record(
         ChargeRefunded(
             charge.id,
@@ -121,13 +106,13 @@ def give_back(
             wallet.id,
             asset.key,
             charge.reported.meter,
-            charge.reported.occurred_at,
+            occurred_at,
             units,
             units - sum(part for _, part in allocations),
-            back.forgiven,
+            given.forgiven,
             allocations,
-            returned,
-            compensated,
+            given.returned,
+            given.compensated,
             paid,
             private,
         )

@@ -81,6 +81,18 @@ def returns_of(
     return returns
 
 
+def returns_to_live(wallet: Wallet, asset: str, returned: tuple[Part, ...]) -> Returns:
+    """Return what of the parts goes back to live grants, deciding nothing of the others."""
+    live = wallet.accounts[asset].grants
+    return Returns(
+        [
+            GrantReturn(grant_id, units, None)
+            for grant_id, units in returned
+            if grant_id in live and live[grant_id].status == "ACTIVE"
+        ]
+    )
+
+
 def _known_again(grant: CreditGrant) -> ReopenedGrant:
     """Return a dead grant as its wallet must know it to take units through it."""
     return ReopenedGrant(

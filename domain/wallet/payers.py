@@ -266,13 +266,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """forgiven, returned, invoiced: what goes back in all. paid: how what was paid for each
-    changes.
-    """
+    """back: what goes back in all. paid: how what was paid for each changes."""
 
-    forgiven: tuple[Range, ...]
-    returned: tuple[Part, ...]
-    invoiced: tuple[Range, ...]
+    back: GivenUp
     paid: tuple[PaidFor, ...]
 
 
@@ -324,12 +320,10 @@ def share_out(
             mine, mine_ranges = pool.take(line.units)
             if line.key is not None:
                 paid.append(PaidFor(*line.key, added=mine, added_overage=mine_ranges))
-    return Shared(
-        tuple(overage.joined((), forgiven)),
-        tuple(returned),
-        tuple(overage.joined((), invoiced)),
-        tuple(paid),
+    back = GivenUp(
+        tuple(overage.joined((), forgiven)), tuple(returned), tuple(overage.joined((), invoiced))
     )
+    return Shared(back, tuple(paid))
 
 
 def _give_up(left: Payers, own: Payers, units: int, owed: Sequence[Range]) -> GivenUp:
