@@ -186,7 +186,7 @@ def _give_back(work: Work, telling: _Telling, sharing: _Sharing) -> tuple[PaidFo
     asset = work.asset(charge.asset)
     shared = share_out(sharing.shares, sharing.payers, wallet.accounts[asset.key].unbilled())
     occurred_at = charge.reported.occurred_at
-    giving = GivingBack.decide(work, wallet, asset, charge.id, occurred_at, shared.back, at)
+    giving = GivingBack(work, wallet, asset, charge.id, occurred_at, shared.back, at)
 
     # Nothing may fail from here on.
     moved = TotalsMoved(telling.correction.totals, sharing.of_known(shared.paid))

@@ -11,7 +11,7 @@ The charge's own event follows, with what all of this came to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from application.commands.made_good import make_good
@@ -49,9 +49,12 @@ class GivenBack:
 NOTHING = GivenBack()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GivingBack:
-    """What a charge gives back, decided and not stated yet."""
+    """What a charge gives back: decided as it is made, stated later. dry: what new grants would
+    get is only counted. Raises InvalidState: a part of a voided or refunded grant, without
+    `compensate`.
+    """
 
     work: Work
     wallet: Wallet
@@ -60,32 +63,20 @@ class GivingBack:
     occurred_at: datetime
     back: GivenUp
     at: datetime
-    returns: Returns
-    dry: bool
+    compensate: bool = True
+    dry: bool = False
+    returned: tuple[Part, ...] = field(init=False)
+    returns: Returns = field(init=False)
 
-    @classmethod
-    def decide(
-        cls,
-        work: Work,
-        wallet: Wallet,
-        asset: Asset,
-        charge_id: str,
-        occurred_at: datetime,
-        back: GivenUp,
-        at: datetime,
-        *,
-        compensate: bool = True,
-        dry: bool = False,
-    ) -> GivingBack:
-        """dry: what new grants would get is only counted. Raises InvalidState: a part of a voided
-        or refunded grant, without `compensate`.
-        """
-        parts = merged(back.parts)
-        if dry:
-            returns = returns_to_live(wallet, asset.key, parts)
+    def __post_init__(self) -> None:
+        wallet, asset = self.wallet, self.asset.key
+        self.returned = merged(self.back.parts)
+        if self.dry:
+            self.returns = returns_to_live(wallet, asset, self.returned)
         else:
-            returns = returns_of(work, wallet, asset.key, charge_id, parts, compensate, at)
-        return cls(work, wallet, asset, charge_id, occurred_at, back, at, returns, dry)
+            self.returns = returns_of(
+                self.work, wallet, asset, self.charge_id, self.returned, self.compensate, self.at
+            )
 
     @property
     def to_grants(self) -> list[GrantReturn]:
@@ -122,9 +113,8 @@ class GivingBack:
         """State what follows the wallet's event; `key` names the giving."""
         work, wallet, asset, at = self.work, self.wallet, self.asset, self.at
         forgiven, invoiced = self.back.forgiven, self.back.invoiced
-        returned = merged(self.back.parts)
         if self.dry:
-            return GivenBack(forgiven, invoiced, returned)
+            return GivenBack(forgiven, invoiced, self.returned)
         for grant_id in self.returns.lapsing:
             wallet.lapse_return(asset.key, grant_id, at)
         compensated = tuple(
@@ -134,4 +124,4 @@ class GivingBack:
         made_good = make_good(
             work, wallet, asset, self.charge_id, self.occurred_at, invoiced, key, at
         )
-        return GivenBack(forgiven, invoiced, returned, compensated, made_good)
+        return GivenBack(forgiven, invoiced, self.returned, compensated, made_good)

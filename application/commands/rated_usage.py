@@ -186,9 +186,7 @@ def credited(
     payers = wallet.totals.payers | payers_told(moved.paid)
     shared = share_out(shares, payers, account.unbilled())
     occurred_at = reported.occurred_at
-    giving = GivingBack.decide(
-        work, wallet, asset, charge_id, occurred_at, shared.back, at, dry=dry
-    )
+    giving = GivingBack(work, wallet, asset, charge_id, occurred_at, shared.back, at, dry=dry)
     derived = work.derived_budgets(wallet, reported.subject, dry=dry)
 
     # Nothing may fail from here on.

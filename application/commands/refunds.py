@@ -88,7 +88,7 @@ def give_back(
     units = _refundable(charge, asset, stated_units, own)
     back = _backwards(wallet, charge, units, own)
     occurred_at = charge.reported.occurred_at
-    giving = GivingBack.decide(
+    giving = GivingBack(
         work, wallet, asset, charge.id, occurred_at, back, at, compensate=compensate
     )
     paid = own.take_off(back)

@@ -258,7 +258,7 @@ def _rated(
         raise InvalidInput(
             field="version",
             reason=f"charge {charge.id} is in {charge.asset}, the version in {rated.asset}: name"
-            " a meter that leaves such charges out, and refund them",
+            " a meter that leaves such charges out, withdraw them and report them again",
         )
     others = [line for line in charge.current_lines if line.product not in (None, own.product)]
     elsewhere = {line.meter for line in others}

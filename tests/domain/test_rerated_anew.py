@@ -9,7 +9,7 @@ import pytest
 
 from application.commands.answers import RerateAnswer
 from application.commands.catalog_requests import SetDefaultProduct
-from application.commands.requests import RerateWallet, SetWalletMode
+from application.commands.requests import RerateWallet, SetWalletMode, WithdrawCharge
 from application.commands.subscription_requests import Subscribe
 from domain.money.decimals import decimal_of
 from domain.refusals import InvalidInput
@@ -170,6 +170,13 @@ def test_usage_recorded_in_another_asset_is_named(books: Books) -> None:
     assert refused.value.field == "version"
     assert charge.id in refused.value.reason
     assert rerate(books, meter="users").asset is None
+    # when it is withdrawn, and reported again
+    books.grant("credits", "1000", asset="CREDIT")
+    books.do(WithdrawCharge(charge.id, "t"))
+    again = use(books, "a2", "tokens", "600")
+    # then
+    assert (again.asset, again.amount_units) == ("CREDIT", 300 * 10**6)
+    assert of(rerate(books)) == (0, "300", "300")
 
 
 def test_fees_are_not_rated_anew() -> None:
