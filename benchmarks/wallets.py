@@ -34,7 +34,10 @@ def _contended(runtime: Runtime, charges: int, wallets: int) -> list[Figure]:
     for round_ in range(ROUNDS):
         at_once = [usage(f"hot-{round_}-{number}", HOT) for number in range(charges)]
         hot.append(charges / _by_clients(runtime, at_once))
-        apart = [usage(f"apart-{round_}-{number}", number % wallets) for number in range(charges)]
+        first = round_ * charges
+        apart = [
+            usage(f"apart-{number}", number % wallets) for number in range(first, first + charges)
+        ]
         spread.append(charges / _by_clients(runtime, apart))
     shared = {"clients": CLIENTS, "charges a command": 1}
     return [
