@@ -186,6 +186,8 @@ def _point_of(wallet: Wallet | None, asset: str, at: datetime) -> BalancePoint:
     return BalancePoint(at, account.available_units(at), account.held_units, account.owed_units)
 
 
+# A customer's rows between two positions are asked for by both columns together: with bounds on the
+# position alone, tables without statistics yet would be read by it, and so all customers' rows.
 _OF_WALLET = SQL("tenant = %(tenant)s AND wallet_id = %(wallet)s")
 _OF_ACCOUNT = SQL("tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s")
 _WITH_REACHED = """
@@ -193,7 +195,7 @@ _WITH_REACHED = """
         SELECT min(position) AS position FROM {projection_positions}
         WHERE projection IN ('charges', 'statement')
     ), customer AS (
-        SELECT tenant, customer_id FROM {wallets} WHERE {of_wallet}
+        SELECT customer_id FROM {wallets} WHERE {of_wallet}
     ), {query}
 """
 _PAGE = """
@@ -203,7 +205,7 @@ _PAGE = """
         ORDER BY at DESC, position DESC LIMIT %(written)s
     ), plain AS (
         SELECT * FROM {charges}
-        WHERE (tenant, customer_id) = (SELECT tenant, customer_id FROM customer)
+        WHERE tenant = %(tenant)s AND customer_id = (SELECT customer_id FROM customer)
         AND asset = %(asset)s AND plain
         AND position < %(before)s AND position <= (SELECT position FROM reached)
         ORDER BY position DESC LIMIT %(plain)s
@@ -228,20 +230,20 @@ _BALANCES_AT_ENDS = """
         ORDER BY at DESC, position DESC LIMIT 1
     ) AS l ON true LEFT JOIN LATERAL (
         SELECT max(recorded_at) AS at, sum(amount) AS amount FROM {charges}
-        WHERE (tenant, customer_id) = (SELECT tenant, customer_id FROM customer)
+        WHERE tenant = %(tenant)s AND customer_id = (SELECT customer_id FROM customer)
         AND asset = %(asset)s AND plain AND recorded_at <= ends.at
-        AND position > l.position AND position <= (SELECT position FROM reached)
-        AND position < coalesce((
+        AND (customer_id, position) > ((SELECT customer_id FROM customer), l.position)
+        AND (customer_id, position) < ((SELECT customer_id FROM customer), least((
             SELECT position FROM {statement_lines}
             WHERE {of_account} AND (at, position) > (l.at, l.position)
             ORDER BY at, position LIMIT 1
-        ), 9223372036854775807)
+        ), (SELECT position + 1 FROM reached)))
     ) AS c ON true ORDER BY ends.at
 """
 _NEWEST_LINE = "SELECT at FROM {statement_accounts} WHERE {of_account}"
 _MOVEMENTS = """
     accounts AS (
-        SELECT asset, opening.position AS begins, opening.balance_after, (
+        SELECT asset, coalesce(opening.position, 0) AS begins, opening.balance_after, (
             SELECT position FROM {statement_lines} l
             WHERE {of_wallet} AND l.asset = a.asset AND at >= %(end)s
             ORDER BY at, position LIMIT 1
@@ -257,10 +259,16 @@ _MOVEMENTS = """
         AND position <= (SELECT position FROM reached)
     ), plain AS (
         SELECT c.asset, meter, -amount AS change, position, recorded_at AS at
-        FROM accounts a JOIN {charges} c ON c.asset = a.asset
-        AND (tenant, customer_id) = (SELECT tenant, customer_id FROM customer) AND plain
-        AND position > coalesce(a.begins, 0) AND position < coalesce(a.ends, 9223372036854775807)
-        AND position <= (SELECT position FROM reached) AND recorded_at < %(end)s
+        FROM accounts a CROSS JOIN LATERAL (
+            SELECT * FROM {charges}
+            WHERE tenant = %(tenant)s AND customer_id = (SELECT customer_id FROM customer)
+            AND asset = a.asset AND plain AND recorded_at < %(end)s
+            AND (customer_id, position) > ((SELECT customer_id FROM customer), a.begins)
+            AND (customer_id, position)
+                < ((SELECT customer_id FROM customer),
+                   least(a.ends, (SELECT position + 1 FROM reached)))
+            OFFSET 0 -- an account at a time, from where it begins
+        ) AS c
         WHERE position NOT IN (SELECT position FROM written)
     ), moved AS (
         SELECT asset, kind, description, change, position FROM written
@@ -274,6 +282,6 @@ _MOVEMENTS = """
     SELECT asset, 'OPENING', '', (balance_after + coalesce((
         SELECT sum(change) FROM plain p WHERE p.asset = a.asset AND at < %(start)s
     ), 0))::text, 0
-    FROM accounts a WHERE begins IS NOT NULL
+    FROM accounts a WHERE balance_after IS NOT NULL
     ORDER BY 1, 5
 """
