@@ -17,7 +17,7 @@ from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeCorrected
 from domain.wallet.events import Part, Range
 from domain.wallet.payers import ALL, PaidFor, Payers, Share, share_out
-from domain.wallet.totals import TotalsMoved
+from domain.wallet.totals import RatedMove, TotalsMoved
 from domain.wallet.wallet import Wallet
 
 Corrected = Callable[..., ChargeCorrected]
@@ -216,7 +216,7 @@ def _take(work: Work, telling: _Telling, sharing: _Sharing) -> tuple[PaidFor, ..
         as_control=True,
         subject=reported.subject,
         derived=work.derived_budgets(wallet, reported.subject),
-        rated=TotalsMoved(correction.totals, sharing.told),
+        rated=RatedMove({total.key: total for total in correction.totals}, sharing.told),
         shares=tracked,
     )
     shared = share_out(

@@ -21,7 +21,7 @@ from domain.usage.payments import key_of
 from domain.wallet.payers import PaidFor, Share, payers_told, share_out
 from domain.wallet.sightings import ValueSeen
 from domain.wallet.telling import tell_unpriced
-from domain.wallet.totals import TotalsMoved
+from domain.wallet.totals import RatedMove
 from domain.wallet.usage_credit import credit_usage
 from domain.wallet.wallet import Wallet
 
@@ -104,7 +104,7 @@ def check_unpriced(work: Work, wallet: Wallet, usage: Usage) -> None:
 
 def move_of(
     work: Work, wallet: Wallet, rated: Rated | None, at: datetime
-) -> tuple[TotalsMoved | None, tuple[Share, ...]]:
+) -> tuple[RatedMove | None, tuple[Share, ...]]:
     """Return what settling an event moves of the wallet's totals, and the lines among which
     what pays is shared; nothing where it was not rated.
     """
@@ -120,7 +120,7 @@ def move_of(
     news: tuple[PaidFor, ...] = ()
     if wallet.mode != "SHADOW" and (rated.falling or totals.payers or totals.closed_before):
         shares, news = _shares_of(work, wallet, rated)
-    return TotalsMoved(tuple(rated.totals.values()), news, closed_before), shares
+    return RatedMove(rated.totals, news, closed_before), shares
 
 
 def _shares_of(

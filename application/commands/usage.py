@@ -29,7 +29,7 @@ from domain.tenancy.tenant import FUTURE_SECONDS
 from domain.usage.charge import UsageCharge
 from domain.usage.events import ChargeCredited, ChargeObserved, ChargeSettled, Reported
 from domain.wallet.payers import Share
-from domain.wallet.totals import TotalsMoved
+from domain.wallet.totals import RatedMove
 from domain.wallet.wallet import Settlement, Wallet
 
 
@@ -138,7 +138,7 @@ def _charge(
     reported: Reported,
     at: datetime,
     dry: bool,
-    moved: TotalsMoved | None = None,
+    moved: RatedMove | None = None,
     shares: tuple[Share, ...] = (),
 ) -> Settlement:
     return wallet.charge(

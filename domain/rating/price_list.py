@@ -29,7 +29,7 @@ class PriceLists:
         self.catalog = catalog
         self._lists: dict[tuple[str, int, str, int], tuple[PriceList, tuple[Price, ...]]] = {}
         self._tariffs: dict[tuple[object, ...], _OfCustomer] = {}
-        self._number = catalog.number
+        self._number = catalog.version
 
     def of(self, terms: PricingTerms, at: datetime) -> PriceList:
         """Return the prices that hold at `at`; none where no version does."""
@@ -83,9 +83,9 @@ class PriceLists:
         """Return what rates a customer's usage of a type at `at`; found once for all events
         of one time, as most of a batch are.
         """
-        if self._number != self.catalog.number:
+        if self._number != self.catalog.version:
             self._tariffs.clear()
-            self._number = self.catalog.number
+            self._number = self.catalog.version
         # A subscription is one value as long as it stays as it is: known by identity.
         key = (event_type, at, months.zone, months.since, *map(id, subscriptions))
         known = self._tariffs.get(key)

@@ -47,9 +47,10 @@ class Standing(Protocol):
         ...
 
 
-@struct(frozen=True, slots=True)
+@struct(frozen=True, slots=False)
 class RatedLine:
-    """One meter's part of a charge. Units of the charge's asset.
+    """One meter's part of a charge. Units of the charge's asset. Without slots it is encoded
+    in half the time.
 
     quantity: by how much the cycle's total moved, from `before` to `after`, as decimals.
     product, version, price, starts_at, ends_at (of the cycle): None where no price matched.

@@ -17,7 +17,7 @@ from domain.wallet.limits import Limits, changed
 from domain.wallet.modes import beyond_limit
 from domain.wallet.payers import Share
 from domain.wallet.telling import tell_exhausted, tell_overage
-from domain.wallet.totals import TotalsMoved, unpaid
+from domain.wallet.totals import RatedMove, unpaid
 from domain.wallet.wallet import Settlement, Wallet, frozen
 
 
@@ -134,7 +134,7 @@ def capture(
     final: bool,
     delivered: bool,
     derived: Sequence[DerivedBudget] = (),
-    rated: TotalsMoved | None = None,
+    rated: RatedMove | None = None,
     shares: tuple[Share, ...] = (),
 ) -> Settlement:
     """Settle a live hold, or a part of it, at its true cost. rated, shares: as of
@@ -217,7 +217,7 @@ def capture(
             final,
             observed,
             counts,
-            moved,
+            moved.stated() if moved is not None else None,
         )
     )
     tell_exhausted(wallet, touched, at)

@@ -7,7 +7,7 @@ from datetime import datetime
 from domain.wallet.budgets import BudgetCount
 from domain.wallet.burndown import merged
 from domain.wallet.events import Part, Range, UsageDebited, UsageObserved
-from domain.wallet.totals import TotalsMoved, moved_together
+from domain.wallet.totals import RatedMove, moved_together
 
 
 class Tally:
@@ -34,7 +34,7 @@ class Tally:
         self.overage: Range | None = None
         self.charge_ids: list[str] = []
         self.budgets: list[BudgetCount] = []
-        self.moved: list[TotalsMoved] = []
+        self.moved: list[RatedMove] = []
 
     def takes(self, asset: str, observed: bool, at: datetime) -> bool:
         """Whether a charge joins this tally."""
@@ -56,7 +56,7 @@ class Tally:
         self.charge_ids.append(charge_id)
         self.budgets += counts
 
-    def move(self, moved: TotalsMoved) -> None:
+    def move(self, moved: RatedMove) -> None:
         self.moved.append(moved)
 
     def event(self, wallet_id: str, version: int) -> UsageDebited | UsageObserved:

@@ -26,6 +26,18 @@ class TotalsMoved:
     closed_before: datetime | None = None
 
 
+@struct(frozen=True, slots=True)
+class RatedMove:
+    """The same, of one charge on the way to its event: totals by their keys."""
+
+    totals: dict[TotalKey, RunningTotal]
+    paid: tuple[PaidFor, ...] = ()
+    closed_before: datetime | None = None
+
+    def stated(self) -> TotalsMoved:
+        return TotalsMoved(tuple(self.totals.values()), self.paid, self.closed_before)
+
+
 @dataclass(frozen=True, slots=True)
 class TotalsState:
     """Totals as a snapshot keeps them. paid: all that each price has been paid with."""
@@ -75,6 +87,10 @@ class Totals:
     # Folding
 
     def move(self, moved: TotalsMoved) -> None:
+        by_key = {total.key: total for total in moved.totals}
+        self.advance(RatedMove(by_key, moved.paid, moved.closed_before))
+
+    def advance(self, moved: RatedMove) -> None:
         closed = moved.closed_before
         if closed is not None:
             self.closed_before = max(closed, self.closed_before or closed)
@@ -82,8 +98,7 @@ class Totals:
             for key in over:
                 del self.by_key[key]
                 self.payers.pop(key, None)
-        for total in moved.totals:
-            self.by_key[total.key] = total
+        self.by_key.update(moved.totals)
         for paid in moved.paid:
             payers = self.payers.get(paid.key)
             if payers is None:
@@ -145,15 +160,14 @@ class _MovedTotals:
     paid: list[PaidFor] = field(default_factory=list)
     closed_before: datetime | None = None
 
-    def add(self, moved: TotalsMoved) -> None:
+    def add(self, moved: RatedMove) -> None:
         closed = moved.closed_before
         if closed is not None:
             self.closed_before = max(closed, self.closed_before or closed)
             over = {key for key, total in self.totals.items() if total.ends_at <= closed}
             self.totals = {key: self.totals[key] for key in self.totals if key not in over}
             self.paid = [paid for paid in self.paid if paid.key not in over]
-        for total in moved.totals:
-            self.totals[total.key] = total
+        self.totals.update(moved.totals)
         for paid in moved.paid:
             last = self.paid[-1] if self.paid else None
             only_adds = not (paid.returned or paid.returned_overage or paid.anew or paid.newest)
@@ -167,8 +181,10 @@ class _MovedTotals:
                 self.paid.append(paid)
 
 
-def moved_together(moves: Sequence[TotalsMoved]) -> TotalsMoved | None:
+def moved_together(moves: Sequence[RatedMove]) -> TotalsMoved | None:
     """Return what consecutive charges move, as one event says it; None for nothing."""
+    if not moves:
+        return None
     together = _MovedTotals()
     for moved in moves:
         together.add(moved)
@@ -179,7 +195,7 @@ def moved_together(moves: Sequence[TotalsMoved]) -> TotalsMoved | None:
     )
 
 
-def unpaid(rated: TotalsMoved | None) -> TotalsMoved | None:
+def unpaid(rated: RatedMove | None) -> RatedMove | None:
     """Return what usage moves that only looks: totals, which nobody pays for."""
     return replace(rated, paid=()) if rated is not None and rated.paid else rated
 

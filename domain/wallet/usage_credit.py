@@ -10,7 +10,7 @@ from domain.money.asset import Asset
 from domain.wallet.budgets import BudgetCount
 from domain.wallet.derived_budgets import DerivedBudget
 from domain.wallet.events import GrantReturn, Range, UsageCredited
-from domain.wallet.totals import TotalsMoved
+from domain.wallet.totals import RatedMove
 
 if TYPE_CHECKING:
     from domain.wallet.wallet import Wallet
@@ -24,7 +24,7 @@ def credit_usage(
     units: int,
     forgiven: tuple[Range, ...],
     returned: Iterable[GrantReturn],
-    rated: TotalsMoved,
+    rated: RatedMove,
     at: datetime,
     *,
     subject: str | None,
@@ -47,7 +47,7 @@ def credit_usage(
             forgiven,
             tuple(returned),
             counts,
-            rated,
+            rated.stated(),
         )
     )
     if limits is not None:

@@ -66,7 +66,7 @@ from domain.wallet.payers import Share, payers_told, share_out
 from domain.wallet.standing import WalletStanding
 from domain.wallet.tally import Tally
 from domain.wallet.telling import tell_exhausted, tell_overage, tell_postponed, tell_source
-from domain.wallet.totals import TotalsMoved, unpaid
+from domain.wallet.totals import RatedMove, TotalsMoved, unpaid
 from domain.wallet.watches import Quoting, no_quotes
 from domain.wallet.watching import end_wait, look_at
 
@@ -359,7 +359,7 @@ class Wallet(WalletStanding):
         as_control: bool = False,
         subject: str | None = None,
         derived: Sequence[DerivedBudget] = (),
-        rated: TotalsMoved | None = None,
+        rated: RatedMove | None = None,
         shares: tuple[Share, ...] = (),
     ) -> Settlement:
         """Settle a charge against grants, in burn-down order.
@@ -417,11 +417,11 @@ class Wallet(WalletStanding):
     def moved_by(
         self,
         account: Account,
-        rated: TotalsMoved | None,
+        rated: RatedMove | None,
         shares: tuple[Share, ...],
         burned: tuple[Part, ...],
         incurred: Range | None,
-    ) -> TotalsMoved | None:
+    ) -> RatedMove | None:
         """Return what a charge's event says of totals: with who paid, where that is known."""
         if rated is None or not shares:
             return rated
@@ -549,7 +549,7 @@ class Wallet(WalletStanding):
         observed: bool,
         at: datetime,
         counts: tuple[BudgetCount, ...] = (),
-        moved: TotalsMoved | None = None,
+        moved: RatedMove | None = None,
     ) -> None:
         tally = self._tally
         if tally is None or not tally.takes(account.asset, observed, at):
@@ -558,7 +558,7 @@ class Wallet(WalletStanding):
             tally = self._tally = Tally(account.asset, observed, at)
         tally.add(charge_id, units, burned, incurred, counts)
         if moved is not None:
-            self.totals.move(moved)
+            self.totals.advance(moved)
             tally.move(moved)
 
     def _state_counted(self) -> None:
