@@ -63,33 +63,25 @@ class Rows:
         return len(self.originators)
 
     def columns(self) -> tuple[arrays.Column, ...]:
-        return (
-            arrays.uuids(self.tenants),
-            arrays.uuids(self.originators),
-            arrays.numbers(self.versions),
-            arrays.texts(self.topics),
-            arrays.octets(self.states),
-            arrays.times(self.recorded_at),
-            arrays.texts(self.actors),
-            arrays.texts(self.request_ids),
-        )
+        return self._columns(len(self))
 
     def arguments(self) -> list[bytes]:
         """Return the columns as `append` takes them: what all rows have in common once."""
         common: list[list[Any]] = [self.tenants, self.recorded_at, self.actors, self.request_ids]
         alike = all(values.count(values[0]) == len(values) for values in common)
-        end = 1 if alike else len(self)
-        columns = (
-            arrays.uuids(self.tenants[:end]),
+        return [column.octets for column in self._columns(1 if alike else len(self))]
+
+    def _columns(self, distinct: int) -> tuple[arrays.Column, ...]:
+        return (
+            arrays.uuids(self.tenants[:distinct]),
             arrays.uuids(self.originators),
             arrays.numbers(self.versions),
             arrays.texts(self.topics),
             arrays.octets(self.states),
-            arrays.times(self.recorded_at[:end]),
-            arrays.texts(self.actors[:end]),
-            arrays.texts(self.request_ids[:end]),
+            arrays.times(self.recorded_at[:distinct]),
+            arrays.texts(self.actors[:distinct]),
+            arrays.texts(self.request_ids[:distinct]),
         )
-        return [column.octets for column in columns]
 
 
 class AlreadyRecorded(Exception):
