@@ -124,6 +124,8 @@ class Totals:
         for key, payers in self.payers.items():
             if self.by_key[key].asset == asset:
                 payers.credit(ranges)
+                if not self.whole:
+                    payers.keep_newest()
 
     # Snapshots
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import pytest
 
@@ -32,7 +33,7 @@ from domain.money.decimals import decimal_of
 from domain.money.exact import exact_value
 from domain.refusals import InvalidState
 from domain.usage.charge import UsageCharge
-from domain.wallet import overage
+from domain.wallet import overage, payers
 from tests.accountant import balances, journal
 from tests.books import Books, reloaded
 from tests.catalogue import R1_TIERS, amounts, meter, publish, said_price, use
@@ -224,6 +225,25 @@ def test_known_payers_learn_of_a_credit_note(books: Books) -> None:
     assert worth(books) == [("COMPENSATION", "20", "20")]
     wallet = books.wallet()
     assert reloaded(wallet).state() == wallet.state()
+
+
+def test_a_credit_note_that_parts_what_is_kept_leaves_the_newest(books: Books) -> None:
+    # given a wallet that keeps one range of overage: what paid for a level that fell, which is
+    # invoiced, and more pay for another that rose
+    for key in ("falls", "rises"):
+        meter(books, key, "LATEST", event_type="levels", property=key)
+    publish(books, "api", *(said_price(key, "UNIT", unit_price="1") for key in ("falls", "rises")))
+    with patch.object(payers, "MOST_KEPT", 1):
+        use(books, "a", "levels", properties={"falls": 5, "rises": 0})
+        issued = invoice(books)
+        books.later(minutes=1)
+        use(books, "b", "levels", properties={"falls": 0, "rises": 9})
+        # when
+        books.do(IssueCreditNote(issued.id, (CreditedLine(1, "2"),), "faulty", "n"))
+        # then
+        wallet = books.wallet()
+        assert [len(each.overage) for each in wallet.totals.payers.values()] == [0, 1]
+        assert reloaded(wallet).state() == wallet.state()
 
 
 def test_after_a_void_the_overage_is_forgiven(books: Books) -> None:
