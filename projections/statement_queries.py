@@ -151,10 +151,10 @@ class StatementQueries(TenantRows):
         return found
 
     def _with_reached(self, query: str, **parts: Composable) -> Composed:
-        """Return a query that knows what both read models have reached, and the customer."""
+        """Return a query that knows what both read models have reached."""
         parts |= {"of_wallet": _OF_WALLET, "of_account": _OF_ACCOUNT}
         rest = self._location.query(query, **parts)
-        return self._location.query(_WITH_REACHED, of_wallet=_OF_WALLET, query=rest)
+        return self._location.query(_WITH_REACHED, query=rest)
 
 
 def _lines(rows: Iterable[Sequence[Any]]) -> list[StatementLine]:
@@ -186,16 +186,14 @@ def _point_of(wallet: Wallet | None, asset: str, at: datetime) -> BalancePoint:
     return BalancePoint(at, account.available_units(at), account.held_units, account.owed_units)
 
 
-# A customer's rows between two positions are asked for by both columns together: with bounds on the
-# position alone, tables without statistics yet would be read by it, and so all customers' rows.
+# An account's rows between two positions are asked for by all columns together: with bounds on the
+# position alone, tables without statistics yet would be read by it, and so all wallets' rows.
 _OF_WALLET = SQL("tenant = %(tenant)s AND wallet_id = %(wallet)s")
 _OF_ACCOUNT = SQL("tenant = %(tenant)s AND wallet_id = %(wallet)s AND asset = %(asset)s")
 _WITH_REACHED = """
     WITH reached AS (
         SELECT min(position) AS position FROM {projection_positions}
         WHERE projection IN ('charges', 'statement')
-    ), customer AS (
-        SELECT customer_id FROM {wallets} WHERE {of_wallet}
     ), {query}
 """
 _PAGE = """
@@ -205,8 +203,7 @@ _PAGE = """
         ORDER BY at DESC, position DESC LIMIT %(written)s
     ), plain AS (
         SELECT * FROM {charges}
-        WHERE tenant = %(tenant)s AND customer_id = (SELECT customer_id FROM customer)
-        AND asset = %(asset)s AND plain
+        WHERE {of_account} AND plain
         AND position < %(before)s AND position <= (SELECT position FROM reached)
         ORDER BY position DESC LIMIT %(plain)s
     )
@@ -230,10 +227,9 @@ _BALANCES_AT_ENDS = """
         ORDER BY at DESC, position DESC LIMIT 1
     ) AS l ON true LEFT JOIN LATERAL (
         SELECT max(recorded_at) AS at, sum(amount) AS amount FROM {charges}
-        WHERE tenant = %(tenant)s AND customer_id = (SELECT customer_id FROM customer)
-        AND asset = %(asset)s AND plain AND recorded_at <= ends.at
-        AND (customer_id, position) > ((SELECT customer_id FROM customer), l.position)
-        AND (customer_id, position) < ((SELECT customer_id FROM customer), least((
+        WHERE {of_account} AND plain AND recorded_at <= ends.at
+        AND (wallet_id, asset, position) > (%(wallet)s, %(asset)s, l.position)
+        AND (wallet_id, asset, position) < (%(wallet)s, %(asset)s, least((
             SELECT position FROM {statement_lines}
             WHERE {of_account} AND (at, position) > (l.at, l.position)
             ORDER BY at, position LIMIT 1
@@ -261,12 +257,10 @@ _MOVEMENTS = """
         SELECT c.asset, meter, -amount AS change, position, recorded_at AS at
         FROM accounts a CROSS JOIN LATERAL (
             SELECT * FROM {charges}
-            WHERE tenant = %(tenant)s AND customer_id = (SELECT customer_id FROM customer)
-            AND asset = a.asset AND plain AND recorded_at < %(end)s
-            AND (customer_id, position) > ((SELECT customer_id FROM customer), a.begins)
-            AND (customer_id, position)
-                < ((SELECT customer_id FROM customer),
-                   least(a.ends, (SELECT position + 1 FROM reached)))
+            WHERE {of_wallet} AND asset = a.asset AND plain AND recorded_at < %(end)s
+            AND (wallet_id, asset, position) > (%(wallet)s, a.asset, a.begins)
+            AND (wallet_id, asset, position)
+                < (%(wallet)s, a.asset, least(a.ends, (SELECT position + 1 FROM reached)))
             OFFSET 0 -- an account at a time, from where it begins
         ) AS c
         WHERE position NOT IN (SELECT position FROM written)
