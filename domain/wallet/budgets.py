@@ -105,8 +105,15 @@ class Budgets:
         on = self._on.get((asset, subject), ())
         return next((budget for budget in on if budget.period == period), None)
 
-    def marks(self, budgets: Iterable[Budget], at: datetime) -> list[int]:
-        return [budget.mark_of(self.used_units(budget, at)) for budget in budgets]
+    def used(self, budgets: Iterable[Budget], at: datetime) -> list[int]:
+        """Return `used_units` of each."""
+        if self.held:
+            return [self.used_units(budget, at) for budget in budgets]
+        # Not by methods: each charge asks twice, of each of its budgets.
+        return [
+            budget.spent_units if budget.resets_at is None or at < budget.resets_at else 0
+            for budget in budgets
+        ]
 
     def lowered(
         self, counted: Sequence[str], recorded_at: datetime, units: int, at: datetime

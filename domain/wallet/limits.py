@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from domain.money.asset import Asset
 from domain.refusals import SpendLimitReached
-from domain.wallet.budgets import Budget, BudgetCount
+from domain.wallet.budgets import MARKS, Budget, BudgetCount
 from domain.wallet.derived_budgets import DerivedBudget
 from domain.wallet.spend_events import BudgetWindowOpened, ThresholdCrossed
 
@@ -23,7 +23,7 @@ class Limits:
     before derived ones.
     """
 
-    __slots__ = ("_at", "_before", "_wallet", "budgets", "derived", "maximum_units")
+    __slots__ = ("_at", "_used", "_wallet", "budgets", "derived", "maximum_units")
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Limits:
         self.budgets: list[Budget] = wallet.budgets.matching(asset, subject)
         self.derived = [budget for budget in derived if budget.asset == asset] if derived else []
         self.budgets += self.derived
-        self._before = wallet.budgets.marks(self.budgets, at)
+        self._used = wallet.budgets.used(self.budgets, at)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        return tuple(budget.budget_id for budget in self.budgets)
+        return tuple([budget.budget_id for budget in self.budgets])
 
     def reached(self, asset: Asset, event_units: int, added_units: int) -> SpendLimitReached | None:
         """Return the first limit that does not allow it.
@@ -62,17 +62,15 @@ class Limits:
                 spent_units=0,
                 resets_at=None,
             )
-        held = self._wallet.budgets.held_units
-        for budget in self.budgets:
-            spent_units = budget.spent_at(self._at)
-            left_units = budget.limit_units - spent_units - held(budget)
+        for budget, used_units in zip(self.budgets, self._used, strict=True):
+            left_units = budget.limit_units - used_units
             if added_units > left_units:
                 return SpendLimitReached(
                     limit=budget.budget_id,
                     asset=asset.key,
                     scale=asset.scale,
                     allowed_units=max(left_units, 0),
-                    spent_units=spent_units,
+                    spent_units=budget.spent_at(self._at),
                     resets_at=self._wallet.window_of(budget, self._at)[1],
                 )
         return None
@@ -87,7 +85,7 @@ class Limits:
         counts: list[BudgetCount] = []
         for budget in self.budgets:
             opened = wallet.window_of(budget, at) if budget.over(at) else None
-            if isinstance(budget, DerivedBudget):
+            if self.derived and isinstance(budget, DerivedBudget):
                 if opened is not None:
                     budget.starts_at, budget.resets_at, budget.spent_units = *opened, 0
                 budget.count(units)
@@ -100,21 +98,24 @@ class Limits:
                         wallet.id, wallet.next_version(), at, budget.budget_id, *opened
                     )
                 )
-            counts.append((budget.budget_id, max(units, -budget.spent_units)))
+            change = units if units > 0 else max(units, -budget.spent_units)
+            counts.append((budget.budget_id, change))
         return tuple(counts)
 
     def tell_crossed(self) -> None:
         """State the marks that were crossed since these limits were looked up."""
-        after = self._wallet.budgets.marks(self.budgets, self._at)
-        if after == self._before:
-            return
-        for budget, was, now in zip(self.budgets, self._before, after, strict=True):
-            tell_crossed(self._wallet, budget, was, now, self._at)
+        wallet, at = self._wallet, self._at
+        used = wallet.budgets.used(self.budgets, at)
+        for budget, was, now in zip(self.budgets, self._used, used, strict=True):
+            if max(was, now) * 100 >= budget.limit_units * MARKS[0]:
+                tell_crossed(wallet, budget, budget.mark_of(was), budget.mark_of(now), at)
 
 
 def tell_crossed(wallet: Wallet, budget: Budget, was: int, now: int, at: datetime) -> None:
     """State each mark between two; on the way up the lowest first, down the highest first."""
-    crossed = [mark for mark in (50, 80, 100) if min(was, now) < mark <= max(was, now)]
+    if was == now:
+        return
+    crossed = [mark for mark in MARKS if min(was, now) < mark <= max(was, now)]
     for mark in crossed if now > was else reversed(crossed):
         wallet.record(
             ThresholdCrossed(

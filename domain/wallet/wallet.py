@@ -451,7 +451,7 @@ class Wallet(WalletStanding):
         totals it changes.
         """
         lowered = [self.budgets.by_id[budget_id] for budget_id, _ in budgets]
-        before = self.budgets.marks(lowered, at)
+        before = self.budgets.used(lowered, at)
         self.record(
             ChargeReversed(
                 self.id,
@@ -466,8 +466,9 @@ class Wallet(WalletStanding):
                 rated,
             )
         )
-        for budget, was, now in zip(lowered, before, self.budgets.marks(lowered, at), strict=True):
-            tell_crossed(self, budget, was, now, at)
+        after = self.budgets.used(lowered, at)
+        for budget, was, now in zip(lowered, before, after, strict=True):
+            tell_crossed(self, budget, budget.mark_of(was), budget.mark_of(now), at)
         self.tell_returned(asset, at)
 
     def tell_returned(self, asset: str, at: datetime) -> None:
