@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from anyio import to_thread
@@ -22,7 +22,7 @@ from interfaces.http.asker import POSITION_HEADER, Unauthenticated, authenticate
 from interfaces.http.errors import error_body
 from interfaces.http.pace import LONGEST_WAIT_SECONDS, Pace
 from interfaces.http.responses import JSON, json_response, unauthenticated
-from interfaces.http.usage_items import Item, event_id_of, item_of, refused, result_of
+from interfaces.http.usage_items import Item, Result, event_id_of, item_of, refused, result_of
 from interfaces.keys.keyring import Keyring
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class _Batch:
         self._patience_seconds = LONGEST_WAIT_SECONDS
         self._caller = caller
         self._cloud = cloud
-        self._results: list[dict[str, Any]] = []
+        self._results: list[Result] = []
         self._overloaded: Overloaded | None = None
         self._taken = False
         self._position = 0
@@ -107,7 +107,7 @@ class _Batch:
         if len(self._results) + len(items) > MOST_EVENTS:
             # Only a stream comes here with some decided: sent again in parts, they replay.
             raise _NotTaken(413, "BATCH_TOO_LARGE", f"at most {MOST_EVENTS} events a request")
-        results: list[dict[str, Any] | None] = []
+        results: list[Result | None] = []
         commands: list[RecordUsage] = []
         for octets in items:
             item: Item | None = None
@@ -131,7 +131,7 @@ class _Batch:
                 self._taken = True
         self._taken = self._taken or len(commands) < len(items)
         decided = [result for result in results if result is not None]
-        self._runtime.metrics.count_ingested(result["outcome"] for result in decided)
+        self._runtime.metrics.count_ingested([result.outcome for result in decided])
         self._results += decided
 
     def _scales(self, outcomes: list[Outcome]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,18 +23,18 @@ from domain.refusals import (
     Overloaded,
     Refusal,
 )
-from interfaces.graphql.times import optional_instant
-from interfaces.http.json_body import NotAcceptable, decode
+from interfaces.graphql.times import instant_of, optional_instant
+from interfaces.http.json_body import AsSent, NotAcceptable, decode
 
 ScaleOf = Callable[[str], int]
 
 
-class Cost(msgspec.Struct, forbid_unknown_fields=True):
+class Cost(AsSent, forbid_unknown_fields=True):
     amount: str
     currency: str
 
 
-class UsageItem(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class UsageItem(AsSent, rename="camel", forbid_unknown_fields=True):
     """The fields of `UsageEventInput`; `customer` is short for `customerId: "ext:..."`."""
 
     event_id: str
@@ -59,23 +59,23 @@ class UsageItem(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
         customer = self.customer_id if self.customer is None else f"ext:{self.customer}"
         assert customer is not None
         return RecordUsage(
-            event_id=self.event_id,
-            customer=customer,
-            meter=self.meter,
-            source=self.source,
-            quantity=self.quantity,
-            properties=self.properties,
-            subject=self.subject,
-            occurred_at=optional_instant(self.occurred_at, "occurredAt"),
-            amount=self.amount,
-            asset=self.asset,
-            cost=Money(self.cost.amount, self.cost.currency) if self.cost else None,
-            delivered=self.delivered,
-            not_after=optional_instant(self.not_after, "notAfter"),
+            self.event_id,
+            customer,
+            self.meter,
+            self.source,
+            self.quantity,
+            self.properties,
+            self.subject,
+            None if self.occurred_at is None else instant_of(self.occurred_at, "occurredAt"),
+            self.amount,
+            self.asset,
+            None if self.cost is None else Money(self.cost.amount, self.cost.currency),
+            self.delivered,
+            None if self.not_after is None else instant_of(self.not_after, "notAfter"),
         )
 
 
-class CloudEvent(msgspec.Struct):
+class CloudEvent(AsSent):
     """CloudEvents 1.0: `source` and `id` are the event's identity, `subject` is the
     customer's external id, `type` the meter, `data` the properties; the extension
     `cfsubject` is the agent's path. Other attributes are passed over.
@@ -138,39 +138,59 @@ def event_id_of(octets: bytes) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def result_of(event_id: str | None, outcome: Outcome, scale_of: ScaleOf) -> dict[str, Any]:
+class Taken(msgspec.Struct, rename="camel", gc=False):
+    """What became of an event that was charged; decimals of its asset."""
+
+    event_id: str | None
+    outcome: Literal["settled", "observed", "replayed"]
+    charge_id: str
+    amount: str
+    asset: str
+    balance: str
+
+
+class NotTaken(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What became of any other; `problem` where it is known."""
+
+    event_id: str | None
+    outcome: Literal["invalid", "refused", "unknown"]
+    problem: dict[str, Any] | None = None
+
+
+Result = Taken | NotTaken
+
+
+def result_of(event_id: str | None, outcome: Outcome, scale_of: ScaleOf) -> Result:
     """Return what became of an item."""
     if outcome.refusal is not None:
         return refused(event_id, outcome.refusal)
     if outcome.error is not None:
-        return {"eventId": event_id, "outcome": "unknown"}
+        return NotTaken(event_id, "unknown")
     answer = outcome.answer
     assert isinstance(answer, ChargeAnswer)
     charge = answer.told
     scale = scale_of(charge.asset)
-    observed = charge.status == "OBSERVED"
-    return {
-        "eventId": event_id,
-        "outcome": "replayed" if answer.replayed else "observed" if observed else "settled",
-        "chargeId": answer.charge_id,
-        "amount": decimal_of(charge.amount_units, scale),
-        "asset": charge.asset,
-        "balance": decimal_of(charge.balance_after_units, scale),
-    }
+    return Taken(
+        event_id,
+        "replayed" if answer.replayed else "observed" if charge.status == "OBSERVED" else "settled",
+        answer.charge_id,
+        decimal_of(charge.amount_units, scale),
+        charge.asset,
+        decimal_of(charge.balance_after_units, scale),
+    )
 
 
-def refused(event_id: str | None, refusal: Refusal) -> dict[str, Any]:
-    invalid = isinstance(refusal, InvalidInput)
-    return {
-        "eventId": event_id,
-        "outcome": "invalid" if invalid else "refused",
-        "problem": {
+def refused(event_id: str | None, refusal: Refusal) -> NotTaken:
+    return NotTaken(
+        event_id,
+        "invalid" if isinstance(refusal, InvalidInput) else "refused",
+        {
             "code": refusal.code,
             "message": str(refusal),
             "retryable": refusal.retryable,
             **_detail(refusal),
         },
-    }
+    )
 
 
 def _detail(refusal: Refusal) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from interfaces.http.json_body import MOST_NESTED, NotAcceptable, decode
+from interfaces.http.json_body import MOST_NESTED, AsSent, NotAcceptable, decode
 
 ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
@@ -69,6 +70,53 @@ def test_numbers_without_end_are_refused() -> None:
 )
 def test_a_key_that_stands_twice_is_refused(octets: bytes) -> None:
     assert told(octets) == "a key stands twice in one object"
+
+
+class Sent(AsSent):
+    name: str
+    of: str = "none"
+    kept: bool = False
+    anything: Any = None
+
+
+SENT = msgspec.json.Decoder(Sent, float_hook=Decimal)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b'{"name": "a", "name": "b"}',
+        b'{"name": "a", "of": "none", "of": "none"}',
+        b'{"name": "a", "kept": false, "kept": false}',
+        b'{"name": "a", "anything": {"b": 1, "c": 2, "b": 1}}',
+        # An escape is no colon, and comes back as one.
+        b'{"name": "\\u003a", "name": "\\u003a"}',
+        b'{"name": "a", "anything": {"b": "\\u003a", "c": 1, "c": 2}}',
+        # What a struct does not know is not decoded.
+        b'{"name": "a", "other": 1, "other": 1}',
+    ],
+)
+def test_a_key_that_stands_twice_among_known_fields_is_refused(octets: bytes) -> None:
+    with pytest.raises(NotAcceptable, match="a key stands twice in one object"):
+        decode(octets, SENT)
+
+
+@pytest.mark.parametrize(
+    "octets, expected",
+    [
+        (b'{"name": "a"}', Sent("a")),
+        (b'{"name" : "a:b", "kept":true}', Sent("a:b", kept=True)),
+        (b'{"name": "a", "of": "none", "kept": false}', Sent("a")),
+        (b'{"name": "a", "other": {"b": 1}}', Sent("a")),
+        (b'{"name": "\\u003a"}', Sent(":")),
+        (
+            b'{"name": "a", "anything": {"b:c": [{"d": 1.50}, {"d": 123456789012345678901}]}}',
+            Sent("a", anything={"b:c": [{"d": Decimal("1.50")}, {"d": 123456789012345678901}]}),
+        ),
+    ],
+)
+def test_known_fields_are_decoded(octets: bytes, expected: Sent) -> None:
+    assert decode(octets, SENT) == expected
 
 
 @pytest.mark.parametrize("levels", [MOST_NESTED + 1, 500, 100_000])
