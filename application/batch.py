@@ -315,11 +315,6 @@ class Batch:
         self.wallets[wallet.id] = wallet
         self._unsealed.add(wallet.id)
 
-    @property
-    def written(self) -> int:
-        """How many events this batch has decided; it changes with each."""
-        return len(self.decided)
-
     def _seal_used(self) -> None:
         """State what waits in wallets; only those asked for since the last time have any."""
         for wallet_id in self._unsealed:

@@ -196,14 +196,18 @@ class Decider:
     def _decision(
         self, batch: Batch, work: Work, command: Command, items: Sequence[Item]
     ) -> Decision:
-        written = batch.written
+        written = len(batch.decided)
         try:
             answer = decide(work, command)
         except Refusal:
             if batch.looked_up:
                 raise
         else:
-            if batch.written != written or batch.looked_up or getattr(answer, "replayed", False):
+            if (
+                len(batch.decided) != written
+                or batch.looked_up
+                or getattr(answer, "replayed", False)
+            ):
                 return answer
         # It may be a replay, or decided upon an old version.
         self._look_up(batch, items)

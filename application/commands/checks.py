@@ -158,7 +158,7 @@ def meter(value: str, field: str) -> None:
 
 
 def usage(event_id: str, source: str, customer_ref: str, metered: str, subject: str | None) -> None:
-    identifier(event_id, "eventId")
+    text(event_id, "eventId", LONGEST_IDENTIFIER)
     _usage_of(source, customer_ref, metered, subject)
 
 

@@ -45,7 +45,7 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
     if asset is not None:
         assert command.amount is not None
         units = asset.units(command.amount, "amount")
-    cost = paid_of(command.cost, "cost")
+    cost = paid_of(command.cost, "cost") if command.cost is not None else None
     charge_id = identity.charge_id(work.tenant_id, command.source, command.event_id)
     known = work.looked_up(charge_id) if command.dry else work.known(charge_id)
     if known:
@@ -62,15 +62,15 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
             state="PAST_NOT_AFTER", reason="notAfter has passed: nothing was recorded"
         )
     reported = Reported(
-        event_id=command.event_id,
-        source=command.source,
-        meter=command.meter,
-        quantity=canonical(command.quantity) if command.quantity is not None else None,
-        subject=command.subject,
-        occurred_at=occurred_at,
-        occurred_stated=command.occurred_at is not None,
-        cost=cost,
-        delivered=command.delivered,
+        command.event_id,
+        command.source,
+        command.meter,
+        canonical(command.quantity) if command.quantity is not None else None,
+        command.subject,
+        occurred_at,
+        command.occurred_at is not None,
+        cost,
+        command.delivered,
     )
     if work.catalog.costs.by_key:
         reported = with_vendor_cost(work, reported, command.properties)

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 ReleaseCause = Literal["RELEASED", "LAPSED", "CAPTURED"]
 
 
-@dataclass(slots=True)
+@dataclass
 class Reported:
     """A usage event as the client reported it. quantity: a canonical decimal.
 
     `occurred_stated`: whether the client said when; cost: what it cost the tenant, as the
-    client said; vendor_cost: as a cost table did. Never changed, though not frozen: each
-    charge makes one.
+    client said; vendor_cost: as a cost table did. Never changed, though neither frozen nor slotted:
+    each charge makes one, and encodes it.
     """
 
     event_id: str

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import merge
+from operator import itemgetter
 
 from domain.grants.terms import GrantTerms
 from domain.wallet import overage
@@ -133,8 +134,8 @@ class Account:
         """Return the grants that can pay this meter, in burn-down order."""
         queues = [queue for scope, queue in self.queues.items() if scope is None or meter in scope]
         if len(queues) == 1:
-            return (grant for _, grant in queues[0])
-        return (grant for _, grant in merge(*queues))
+            return map(_grant, queues[0])
+        return map(_grant, merge(*queues))
 
     def in_burn_order(self) -> list[OpenGrant]:
         """Return all open grants in burn-down order."""
@@ -243,11 +244,16 @@ class Account:
         grant.revoked_units += units
         self.revoked_units += units
 
-    def debit(self, burned: Iterable[Part], incurred: Range | None) -> None:
+    def debit(self, burned: Iterable[Part], incurred: Range | None) -> list[OpenGrant]:
+        """Take what grants pay and what none covers; return the grants, as they are then."""
+        grants: list[OpenGrant] = []
         for grant_id, units in burned:
-            self._burn(self.changing(grant_id), units, 0)
+            grant = self.changing(grant_id)
+            self._burn(grant, units, 0)
+            grants.append(grant)
         if incurred is not None:
             self._incur(incurred)
+        return grants
 
     def pin(self, pinned: Iterable[Part], units: int, uncovered_units: int) -> None:
         for grant_id, part in pinned:
@@ -544,5 +550,11 @@ class Account:
         return account
 
 
-def _burn_key(entry: tuple[BurnKey, OpenGrant]) -> BurnKey:
+Queued = tuple[BurnKey, OpenGrant]
+
+
+def _burn_key(entry: Queued) -> BurnKey:
     return entry[0]
+
+
+_grant: Callable[[Queued], OpenGrant] = itemgetter(1)

@@ -71,13 +71,15 @@ def burn_down(
     """Return the parts that grants pay, in burn order, and the units that none covers."""
     parts: list[Part] = []
     uncovered_units = charge_units
+    if not uncovered_units:
+        return (), 0
     for grant in ordered:
-        if not uncovered_units:
-            break
-        units = min(grant.free_units, uncovered_units)
+        units = min(grant.remaining_units - grant.held_units, uncovered_units)
         if units and grant.pays_at(occurred_at, at):
             parts.append((grant.terms.grant_id, units))
             uncovered_units -= units
+            if not uncovered_units:
+                break
     return tuple(parts), uncovered_units
 
 

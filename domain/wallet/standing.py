@@ -213,7 +213,7 @@ class WalletStanding(Aggregate):
 
     def time(self, now: datetime) -> datetime:
         """Return the time of a decision: never before the stream's last event."""
-        return max(now, self.recorded_at)
+        return max(now, self._modified_on)
 
     @property
     def pricing(self) -> tuple[PricingSubscription, ...]:

@@ -401,9 +401,10 @@ class Wallet(WalletStanding):
             return Settlement((), None, would_refuse, True, account.available_units(at))
         burned, uncovered_units = burn_down(account.payers(meter), units, occurred_at, at)
         incurred = account.to_incur(uncovered_units)
-        grants = [account.changing(grant_id) for grant_id, _ in burned]
-        account.debit(burned, incurred)
-        moved = self.moved_by(account, rated, shares, burned, incurred)
+        grants = account.debit(burned, incurred)
+        moved = rated
+        if shares:
+            moved = self.moved_by(account, rated, shares, burned, incurred)
         self._tell(account, charge_id, units, burned, incurred, False, at, counts, moved)
         tell_exhausted(self, grants, at)
         if incurred is not None:

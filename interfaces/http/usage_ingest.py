@@ -124,11 +124,11 @@ class _Batch:
         open_places = [place for place, result in enumerate(results) if result is None]
         for place, command, outcome in zip(open_places, commands, outcomes, strict=True):
             results[place] = result_of(command.event_id, outcome, scales.__getitem__)
-            self._position = max(self._position, outcome.position)
             if isinstance(outcome.refusal, Overloaded):
                 self._overloaded = outcome.refusal
             else:
                 self._taken = True
+        self._position = max([self._position, *[outcome.position for outcome in outcomes]])
         self._taken = self._taken or len(commands) < len(items)
         decided = [result for result in results if result is not None]
         self._runtime.metrics.count_ingested([result.outcome for result in decided])
