@@ -98,7 +98,7 @@ def _forget(runtime: Runtime) -> None:
 def _fold(runtime: Runtime) -> float:
     """Return the seconds that the journal's read model takes over the whole log."""
     engine = ProjectionEngine(
-        runtime.projection_pool, EventCodec().decode, [Journal(LIVE)], batch_size=AT_ONCE
+        runtime.projection_pool, EventCodec().decode_all, [Journal(LIVE)], batch_size=AT_ONCE
     )
     began = perf_counter()
     engine.catch_up()

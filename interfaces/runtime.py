@@ -153,7 +153,7 @@ class Runtime:
         self.comparisons = PriceComparisons(self.reader, usage, self.margins)
         self.engine = ProjectionEngine(
             proj,
-            EventCodec().decode,
+            EventCodec().decode_all,
             read_models(FIRST_SHARD.schema, self.settings.rollup_properties),
             told=_log_stop,
         )

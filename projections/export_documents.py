@@ -82,7 +82,7 @@ class ExportDocuments(TenantRows):
         )
         with self._transaction(tenant_id) as connection:
             return [
-                (at, recorded_at, self._decode(topic, state, stream, version))
+                (at, recorded_at, self._decode(topic, [state], [stream], [version])[0])
                 for at, recorded_at, topic, state, stream, version in connection.execute(
                     query, (list(ids), position)
                 )
@@ -149,7 +149,7 @@ class ExportDocuments(TenantRows):
         )
         folded: tuple[type[Event], ...] = model.events
         recorded = (
-            Recorded(at, tenant_id, self._decode(topic, state, stream, version))
+            (at, tenant_id, self._decode(topic, [state], [stream], [version])[0])
             for at, topic, state, stream, version in connection.execute(query, (ids, position))
         )
-        return [each for each in recorded if isinstance(each.event, folded)]
+        return [each for each in recorded if isinstance(each[2], folded)]

@@ -256,7 +256,7 @@ class Journal(ReadModel[Loaded]):
             days.setdefault(tenant, set()).add(event.day)
         reaches_all = {tenant for tenant, _ in told.get(AccountingPolicySet, ())}
         books = Loaded()
-        tenants = {recorded.tenant for recorded in batch}
+        tenants = {tenant for _, tenant, _ in batch}
         for row in BOOKS.load(connection, self.location, [(tenant,) for tenant in tenants]):
             books.tenants[row.tenant] = _books_of(row.state)
         reaches_all |= {

@@ -285,7 +285,7 @@ def _begin(state: State, position: int, tenant: str, event: ChargeBegun) -> None
     if not _moneyless(state, event):
         _settle(state, _begun(position, tenant, event))
         return
-    state.moneyless[event.originator_id] = Recorded(position, tenant, event)
+    state.moneyless[event.originator_id] = (position, tenant, event)
     if event.reported.subject is not None:
         _count(state, _begun(position, tenant, event))
 
@@ -471,7 +471,7 @@ class Margins(ReadModel[State]):
         state.known = frozenset(state.lines)
         without = [charge_id for _, charge_id in later if charge_id not in state.lines]
         for first in batch.beginnings(connection, without):
-            state.moneyless[first.event.originator_id] = first
+            state.moneyless[first[2].originator_id] = first
         bases = self._bases.load(connection, self.location, grants)
         state.bases = {row.grant_id: row for row in bases}
         tasks = set(_tasks([*state.moneyless.values(), *batch], state.lines))

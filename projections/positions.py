@@ -127,6 +127,7 @@ def stop(
     connection: Connection, location: Location, name: str, row: LoggedRow, error: Exception
 ) -> Stopped:
     """Note the event that a read model cannot fold; of one noted before, since when it is."""
+    position, _, _, _, topic, _ = row
     stopped = connection.execute(
         location.query(
             "UPDATE {projection_positions} SET stopped_since ="
@@ -136,13 +137,13 @@ def stop(
             " RETURNING stopped_error, stopped_because, stopped_since"
         ),
         {
-            "at": row.position, "topic": row.topic, "error": type(error).__name__,
+            "at": position, "topic": topic, "error": type(error).__name__,
             "because": because(error), "nil": _NIL, "name": name,
         },
     ).fetchone()  # fmt: skip
     assert stopped is not None, name
     named, why, since = stopped
-    return Stopped(name, row.position, row.topic, named, why, since.astimezone(UTC))
+    return Stopped(name, position, topic, named, why, since.astimezone(UTC))
 
 
 def forget(connection: Connection, location: Location, name: str) -> None:

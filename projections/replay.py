@@ -191,8 +191,7 @@ class _Fold:
             copy.apply(self._connection, batch.events(copy.topics))
 
     def _aggregate(self, batch: LogBatch) -> None:
-        for recorded in batch.events(_TOPICS_OF_AGGREGATES):
-            event = recorded.event
+        for _, _, event in batch.events(_TOPICS_OF_AGGREGATES):
             if isinstance(event, WalletOpened):
                 self.wallets[event.originator_id] = Wallet.begin(event)
             elif isinstance(event, WalletEvent):

@@ -158,7 +158,7 @@ class UnbilledModel(ReadModel[Unbilled]):
         state = Unbilled()
         tenants = {(tenant,) for tenant in {tenant for _, tenant, _ in batch}}
         # What grants pay for leaves nothing to bill, unless one of them is a credit line.
-        beyond = [each for each in batch if not _paid_by_grants(each.event)]
+        beyond = [each for each in batch if not _paid_by_grants(each[2])]
         billing = {event.originator_id for _, _, event in beyond if type(event) in _OF_BILLING}
         for row in TENANTS.load(connection, self.location, tenants):
             state.books.tenants[row.tenant] = msgspec.convert(row.state, TenantBooks)

@@ -57,7 +57,7 @@ def replayed(runtime: Runtime, *, quiet: bool) -> ReplayReport:
     with progress_bar("Replaying the log", max(positions.values()), quiet=quiet) as reached:
         return replay_log(
             runtime.projection_pool,
-            EventCodec().decode,
+            EventCodec().decode_all,
             read_models(),
             progress=lambda position, _end: reached(position),
         )

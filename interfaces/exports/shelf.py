@@ -106,7 +106,7 @@ def source_of(runtime: Runtime, tenant_id: str, request: ExportRequest) -> Sourc
         raise InvalidInput(field="position", reason=f"the log ends at {last}")
     if not runtime.engine.wait_for(request.position, LONGEST_WAIT_SECONDS, MODELS):
         raise Overloaded(retry_after_ms=RETRY_AFTER_MS)
-    documents = ExportDocuments(runtime.transaction, EventCodec().decode)
+    documents = ExportDocuments(runtime.transaction, EventCodec().decode_all)
     return Source(
         tenant_id,
         request.position,
@@ -121,7 +121,7 @@ def source_of(runtime: Runtime, tenant_id: str, request: ExportRequest) -> Sourc
         partial(
             books_at,
             runtime.projection_pool,
-            EventCodec().decode,
+            EventCodec().decode_all,
             Location(FIRST_SHARD.schema),
             tenant_id,
             request.position,

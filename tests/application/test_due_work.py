@@ -74,7 +74,7 @@ def sandbox(own_logins: dict[Role, Login]) -> Iterator[Sandbox]:
 
 
 def _due_work(engine: Engine, proj: Pool) -> tuple[ProjectionEngine, DueWork]:
-    projections = ProjectionEngine(proj, EventCodec().decode, read_models())
+    projections = ProjectionEngine(proj, EventCodec().decode_all, read_models())
 
     def catch_up() -> None:
         projections.catch_up()

@@ -86,6 +86,34 @@ def test_an_old_version_is_upcast() -> None:
     assert codec.decode("test.painted", new, STREAM, 1) == event
 
 
+def test_events_of_one_topic_are_decoded_together_as_each_alone() -> None:
+    # given two states, of which the second does not tell what has a default
+    topic, told = "charge.settled", golden()["charge.settled"]
+    short = {
+        name: value
+        for name, value in msgspec.json.decode(told).items()
+        if name not in ("budgets", "lines", "adjustment")
+    }
+    less = msgspec.json.encode(short)
+    # when
+    first, second = CODEC.decode_all(topic, [told, less], ["a", "b"], [1, 2])
+    # then
+    assert (first, second) == (CODEC.decode(topic, told, "a", 1), CODEC.decode(topic, less, "b", 2))
+    assert (second.originator_id, second.originator_version) == ("b", 2)
+    completed = msgspec.json.decode(CODEC.encode(second))
+    assert completed == {**short, "budgets": [], "lines": [], "adjustment": None}
+    assert list(completed) == list(msgspec.json.decode(told))
+
+
+@pytest.mark.parametrize("wrong", [b"{", b"{}", b"", b'{"timestamp":"now"}'])
+def test_one_state_that_cannot_be_decoded_is_refused_among_others(wrong: bytes) -> None:
+    # given
+    right = golden()["charge.settled"]
+    # when
+    with pytest.raises(msgspec.DecodeError):
+        CODEC.decode_all("charge.settled", [right, wrong, right], ["a", "b", "c"], [1, 1, 1])
+
+
 def _write(topic: str) -> None:
     lines = golden()
     if topic not in lines:

@@ -133,7 +133,7 @@ def two_tenants(
     with running(logins, tenant="left") as left, running(logins, tenant="right") as right:
         proj = Pool(logins["proj"], "proj", 2)
         proj.open()
-        ProjectionEngine(proj, EventCodec().decode, read_models()).catch_up()
+        ProjectionEngine(proj, EventCodec().decode_all, read_models()).catch_up()
         proj.close()
         yield left, right
 

@@ -167,7 +167,9 @@ class Shop:
     # Read models
 
     def engine(self, *models: ReadModel[Any], **options: Any) -> ProjectionEngine:
-        return ProjectionEngine(self.proj, EventCodec().decode, models or read_models(), **options)
+        return ProjectionEngine(
+            self.proj, EventCodec().decode_all, models or read_models(), **options
+        )
 
     def catch_up(self) -> None:
         self.engine().catch_up()

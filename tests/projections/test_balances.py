@@ -246,7 +246,7 @@ def test_a_customer_keeps_the_tenant_s_own_id(shop: Shop) -> None:
 def test_the_tables_give_the_wallet_back_as_of_any_time_to_come(told_shop: Shop) -> None:
     # given aggregates that are folded beside the tables
     decode = EventCodec().decode
-    log = LogReader(LIVE, decode)
+    log = LogReader(LIVE, EventCodec().decode_all)
     wallets: dict[str, Wallet] = {}
     told_shop.forget_all()
     engine = told_shop.engine(Balances(LIVE), batch_size=11)
@@ -262,7 +262,7 @@ def test_the_tables_give_the_wallet_back_as_of_any_time_to_come(told_shop: Shop)
         ):  # fmt: skip
             event = decode(topic, state, stream, version)
             if isinstance(event, SubscriptionMoved):
-                moved.append(Recorded(position, told_shop.tenant, event))
+                moved.append((position, told_shop.tenant, event))
             if stream in wallets:
                 event.mutate(wallets[stream])
             else:

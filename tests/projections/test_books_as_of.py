@@ -24,7 +24,7 @@ ON = date(2026, 4, 1)
 @contextmanager
 def as_it_stood(shop: Shop, position: int) -> Iterator[ReadModels]:
     """Give the books folded from the beginning up to a position, and no further."""
-    decode = EventCodec().decode
+    decode = EventCodec().decode_all
     with books_at(shop.proj, decode, LIVE, shop.tenant, position) as (connection, tables):
         stood = ReadModels(lambda _: nullcontext(connection))
         stood._location = tables
@@ -35,7 +35,7 @@ def as_it_stood(shop: Shop, position: int) -> Iterator[ReadModels]:
 def test_books_as_of_a_position(told_shop: Shop, part: float) -> None:
     # given
     shop = told_shop
-    engine = ProjectionEngine(shop.proj, EventCodec().decode, read_models())
+    engine = ProjectionEngine(shop.proj, EventCodec().decode_all, read_models())
     engine.catch_up()
     assert not engine.stopped()
     position = int(part * engine.positions()["journal"])

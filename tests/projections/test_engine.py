@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -53,11 +53,15 @@ class Poisoned:
     def __init__(self) -> None:
         self.charges: dict[str, Any] = {}
 
-    def decode(self, topic: str, state: bytes, stream: str, version: int) -> Event:
-        event = EventCodec().decode(topic, state, stream, version)
-        if stream in self.charges and isinstance(event, ChargeSettled):
-            return replace(event, **self.charges[stream])
-        return event
+    def decode(
+        self, topic: str, states: Sequence[bytes], streams: Sequence[str], versions: Sequence[int]
+    ) -> list[Event]:
+        return [
+            replace(event, **self.charges[event.originator_id])
+            if event.originator_id in self.charges and isinstance(event, ChargeSettled)
+            else event
+            for event in EventCodec().decode_all(topic, states, streams, versions)
+        ]
 
     def engine(self, shop: Shop, **options: Any) -> ProjectionEngine:
         return ProjectionEngine(shop.proj, self.decode, read_models(), **options)
@@ -369,7 +373,7 @@ class Impatient:
 def test_a_locked_position_is_no_poison(own_shop: Shop) -> None:
     # given
     shop = own_shop
-    engine = ProjectionEngine(Impatient(shop), EventCodec().decode, read_models())
+    engine = ProjectionEngine(Impatient(shop), EventCodec().decode_all, read_models())
     engine.catch_up()
     shop.customer()
     with shop.owner_connection() as owner, owner.transaction():

@@ -102,7 +102,7 @@ class ReadModelContract:
         engine.step()
         before = told_shop.contents(model), engine.positions()
         # when
-        reader = LogReader(LIVE, EventCodec().decode)
+        reader = LogReader(LIVE, EventCodec().decode_all)
         with told_shop.proj.connection() as connection:
             start = positions.lock(connection, LIVE, model.name).position
             batch = reader.batch(connection, start, None, 500)

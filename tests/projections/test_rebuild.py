@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -116,11 +117,15 @@ def test_one_that_cannot_be_folded_leaves_the_live_tables(own_shop: Shop) -> Non
     bad = shop.charge(customer, "1")
     shop.catch_up()
 
-    def decode(topic: str, state: bytes, stream: str, version: int) -> Event:
-        event = EventCodec().decode(topic, state, stream, version)
-        if stream == bad and isinstance(event, ChargeSettled):
-            return replace(event, amount_units=-1)
-        return event
+    def decode(
+        topic: str, states: Sequence[bytes], streams: Sequence[str], versions: Sequence[int]
+    ) -> list[Event]:
+        return [
+            replace(event, amount_units=-1)
+            if event.originator_id == bad and isinstance(event, ChargeSettled)
+            else event
+            for event in EventCodec().decode_all(topic, states, streams, versions)
+        ]
 
     engine = ProjectionEngine(shop.proj, decode, read_models())
     # when

@@ -25,7 +25,7 @@ def caught_up(told_shop: Shop) -> Iterator[Shop]:
 
 
 def check(shop: Shop) -> ReplayReport:
-    return replay(shop.proj, EventCodec().decode, read_models(), batch_size=100)
+    return replay(shop.proj, EventCodec().decode_all, read_models(), batch_size=100)
 
 
 # The journal folds what no command states yet: policies, and the closing of periods.
@@ -204,7 +204,7 @@ def test_progress_ends_at_the_last_position(caught_up: Shop) -> None:
     told: list[tuple[int, int]] = []
     # when
     report = replay(
-        caught_up.proj, EventCodec().decode, read_models(), progress=lambda *at: told.append(at)
+        caught_up.proj, EventCodec().decode_all, read_models(), progress=lambda *at: told.append(at)
     )
     # then
     assert told[-1] == (report.position, report.position)

@@ -23,7 +23,6 @@ from domain.wallet.events import WalletEvent, WalletOpened
 from domain.wallet.wallet import Wallet
 from projections import statement as statement_model
 from projections import statement_queries
-from projections.log import Recorded
 from projections.statement import LineRow, State, Statement
 from projections.statement_queries import StatementLine
 from projections.tables import Location
@@ -269,7 +268,7 @@ def test_after_every_commit_the_last_line_is_what_the_wallet_says(told_shop: Sho
         for _, position, tenant, stream, version, topic, octets in commit:
             event = decode(topic, octets, stream, version)
             if topic in statements.topics:
-                Statement.fold(state, [Recorded(position, tenant, event)])
+                Statement.fold(state, [(position, tenant, event)])
             if isinstance(event, WalletOpened):
                 wallets[stream] = Wallet.begin(event)
             elif isinstance(event, WalletEvent):
@@ -327,7 +326,7 @@ def every_line(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, s
         ):
             if topic in topics:
                 event = decode(topic, octets, stream, version)
-                Statement.fold(state, [Recorded(position, tenant, event)])
+                Statement.fold(state, [(position, tenant, event)])
     lines: dict[tuple[str, str], list[LineRow]] = {}
     for line in state.lines:
         lines.setdefault((line.wallet_id, line.asset), []).append(line)

@@ -184,7 +184,7 @@ def test_batches_and_a_replay_make_the_same_sums(own_shop: Shop) -> None:
         assert shop.contents(model()) == expected
     # then a replay that was told of no property folds by what is kept
     shop.catch_up()
-    report = replay(shop.proj, EventCodec().decode, read_models(), batch_size=29)
+    report = replay(shop.proj, EventCodec().decode_all, read_models(), batch_size=29)
     assert report.differences == []
 
 
