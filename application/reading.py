@@ -115,6 +115,10 @@ class Reader:
         asset = self._assets.known(tenant_id, key)
         return asset or self._assets.learn(tenant_id, key, self.custom_asset(tenant_id, key))
 
+    def met_asset(self, tenant_id: str, key: str) -> Asset | None:
+        """Return an asset that was asked for before, or a currency; nothing is looked up."""
+        return self._assets.known(tenant_id, key)
+
     def custom_asset(self, tenant_id: str, key: str) -> CustomAsset | None:
         return self._one(CustomAsset, tenant_id, identity.asset_id(tenant_id, key))
 

@@ -120,7 +120,7 @@ class _Batch:
                 results.append(refused(named, refusal))
         self._patience_seconds = await self._pace.keep(self._patience_seconds)
         outcomes = await self._runtime.ledger.submit_many(self._caller, commands)
-        scales = await to_thread.run_sync(self._scales, outcomes)
+        scales = await self._scales(outcomes)
         open_places = [place for place, result in enumerate(results) if result is None]
         for place, command, outcome in zip(open_places, commands, outcomes, strict=True):
             results[place] = result_of(command.event_id, outcome, scales.__getitem__)
@@ -134,14 +134,22 @@ class _Batch:
         self._runtime.metrics.count_ingested([result.outcome for result in decided])
         self._results += decided
 
-    def _scales(self, outcomes: list[Outcome]) -> dict[str, int]:
+    async def _scales(self, outcomes: list[Outcome]) -> dict[str, int]:
+        """Return the scale of each asset that was charged; a thread looks up what is new."""
         keys = {
             outcome.answer.told.asset  # type: ignore[union-attr]
             for outcome in outcomes
             if outcome.answer is not None
         }
-        found = {key: self._runtime.reader.asset(self._caller.tenant_id, key) for key in keys}
-        return {key: asset.scale for key, asset in found.items() if asset is not None}
+        reader, tenant_id = self._runtime.reader, self._caller.tenant_id
+        scales: dict[str, int] = {}
+        for key in keys:
+            asset = reader.met_asset(tenant_id, key)
+            if asset is None:
+                asset = await to_thread.run_sync(reader.asset, tenant_id, key)
+            if asset is not None:
+                scales[key] = asset.scale
+        return scales
 
     def response(self) -> Response:
         if self._overloaded is not None and not self._taken:
