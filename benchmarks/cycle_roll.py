@@ -15,8 +15,8 @@ from application.commands.requests import RunDueWork
 from application.commands.subscription_requests import Subscribe
 from application.due_work import WALLETS_AT_ONCE
 from application.storage.recorder import Rows
-from benchmarks.engine import raw_seconds
 from benchmarks.ground import execute, fund, ledger, middle, seconds_of
+from benchmarks.raw import raw_seconds
 from benchmarks.report import Figure, promise, rounds
 from domain import identity
 from domain.catalog.price import PriceModel

@@ -5,13 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from psycopg.sql import SQL
-
 from application.commands.requests import RecordUsage
-from application.storage import arrays
 from application.storage.recorder import Rows
 from application.writer import LARGEST_BATCH
 from benchmarks.ground import execute, fund, ledger, middle, seconds_of, usage
+from benchmarks.raw import raw_seconds
 from benchmarks.report import Figure, promise, rounds
 from interfaces.runtime import Runtime
 
@@ -76,24 +74,3 @@ def _send(runtime: Runtime, batches: list[list[RecordUsage]]) -> None:
         return
     with ThreadPoolExecutor(SENDERS) as pool:
         list(pool.map(partial(execute, runtime), batches))
-
-
-def raw_seconds(runtime: Runtime, written: list[Rows]) -> float:
-    """Insert the same rows into a copy of the log's table, the same number a commit."""
-    with runtime.owner.connect(autocommit=True) as connection:
-        arrays.register(connection)
-        connection.execute("DROP TABLE IF EXISTS ledger_00.raw")
-        connection.execute("CREATE TABLE ledger_00.raw (LIKE ledger_00.events INCLUDING ALL)")
-        statement = SQL(
-            "INSERT INTO ledger_00.raw (tenant, originator_id, originator_version, topic, state,"
-            " recorded_at, actor, request_id) SELECT * FROM unnest(%b::uuid[], %b::uuid[],"
-            " %b::bigint[], %b::text[], %b::bytea[], %b::timestamptz[], %b::text[], %b::text[])"
-        )
-
-        def insert() -> None:
-            for rows in written:
-                connection.execute(statement, rows.columns(), prepare=True)
-
-        took = seconds_of(insert)
-        connection.execute("DROP TABLE ledger_00.raw")
-    return took

@@ -9,14 +9,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
 from psycopg.rows import tuple_row
 
 from application.storage.recorder import Rows
-from benchmarks.engine import raw_seconds
 from benchmarks.ground import middle
+from benchmarks.raw import raw_seconds, raw_table
 from benchmarks.report import Figure, promise, rounds
 from benchmarks.serving import Served, opened, serving
 from benchmarks.wire import post
@@ -25,8 +26,8 @@ from interfaces.runtime import Runtime
 CUSTOMERS = 1_000
 SENDERS = 2
 BATCH = 1_000
-ROUNDS_OF_RAW = 5
-ROWS_OF_RAW = 100_000
+PARTS = 5
+ROWS_OF_BURST = 100_000
 ROWS_A_COMMIT = 2_000  # of 1 000 charges over 1 000 wallets
 WARM_SECONDS = 6
 MOST_LAG_SECONDS = 2.0
@@ -35,18 +36,24 @@ MOST_GROWTH = 1.25
 
 
 def measure(seconds: int) -> list[Figure]:
-    """Send NDJSON of 1 000 events from two clients for so long, then insert rows of the run raw."""
+    """Send NDJSON of 1 000 events from two clients for so long, then insert all rows of the run
+    raw, in their order: each fifth of the run beside its own rows.
+
+    Both grow the same indexes over the same rows. A burst of raw rows into an empty table, which
+    nothing sustains, is shown beside it.
+    """
     with serving() as served:
         served.fund(CUSTOMERS)
         taken = sustained(served, seconds)
         data_dir = served.data_dir
         served.stop()
         with opened(data_dir) as runtime:
-            rows = list(_rows(runtime, ROWS_OF_RAW))
-            several = sum(map(len, rows))
-            raw = [several / raw_seconds(runtime, rows) for _ in range(ROUNDS_OF_RAW)]
+            parts = _parts(runtime)
+            burst = list(_rows(runtime, last=ROWS_OF_BURST))
+            several = sum(len(rows) for rows, _ in burst)
+            at_once = several / raw_seconds(runtime, [rows for rows, _ in burst])
     rate = taken.charges / taken.seconds
-    ratios = [rate / each for each in raw]
+    ratios = [part.charges_a_second / part.raw_rows_a_second for part in parts]
     ratio = middle(ratios)
     lag, grown = max(taken.lags), taken.resident_mib[-1] / taken.resident_mib[0]
     kept = ratio >= LEAST_RATIO and lag < MOST_LAG_SECONDS and grown <= MOST_GROWTH
@@ -55,9 +62,11 @@ def measure(seconds: int) -> list[Figure]:
             "what": "POST /v1/usage, sustained, read models following, beside raw rows of the run",
             "seconds": round(taken.seconds),
             "charges/s": round(rate),
-            "raw rows/s": round(middle(raw)),
+            "charges/s, by fifths": rounds(part.charges_a_second for part in parts),
+            "raw rows/s, by fifths": rounds(part.raw_rows_a_second for part in parts),
             "ratio": round(ratio, 3),
-            "ratios": rounds(ratios),
+            "ratios": " ".join(f"{each:.3f}" for each in ratios),
+            "raw rows/s, a burst": round(at_once),
             "lag s, most": round(lag, 2),
             "lag s, median": round(middle(taken.lags), 2),
             "MiB": " ".join(str(round(each)) for each in _spread(taken.resident_mib)),
@@ -154,20 +163,74 @@ def _more(sock: socket.socket) -> bytes:
     return more
 
 
-def _rows(runtime: Runtime, most: int) -> Iterator[Rows]:
-    """Return the last rows of the log, as many a commit as the run had."""
+@dataclass(slots=True)
+class _Part:
+    """A part of the run's rows, in order."""
+
+    charges: int = 0
+    rows: int = 0
+    raw_seconds: float = 0.0
+    began: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def charges_a_second(self) -> float:
+        assert self.began is not None
+        assert self.ended is not None
+        return self.charges / (self.ended - self.began).total_seconds()
+
+    @property
+    def raw_rows_a_second(self) -> float:
+        return self.rows / self.raw_seconds
+
+
+def _parts(runtime: Runtime) -> list[_Part]:
+    """Insert all rows since the first charge raw; return the fifths of the run."""
+    commits = _rows(runtime)
     with runtime.owner.connect() as connection:
-        cursor = connection.cursor(row_factory=tuple_row)
-        found: Any = cursor.execute(
-            "SELECT tenant::text, originator_id::text, originator_version, topic, state,"
-            " recorded_at, actor, request_id FROM ledger_00.events"
-            " ORDER BY notification_id DESC LIMIT %s",
-            (most,),
-        ).fetchall()
-    for start in range(0, len(found), ROWS_A_COMMIT):
-        yield Rows(
-            *(list(column) for column in zip(*found[start : start + ROWS_A_COMMIT], strict=True))
-        )
+        row: Any = connection.execute(
+            "SELECT count(*) FROM ledger_00.events WHERE notification_id >= " + _FIRST_CHARGE
+        ).fetchone()
+    rows_a_part = -(-row[0] // PARTS)
+    parts = [_Part() for _ in range(PARTS)]
+    number = 0
+    with raw_table(runtime) as raw:
+        for rows, charges in commits:
+            part = parts[number // rows_a_part]
+            part.raw_seconds += raw.seconds_of([rows])
+            part.charges += charges
+            part.rows += len(rows)
+            part.began = part.began or rows.recorded_at[0]
+            part.ended = rows.recorded_at[-1]
+            number += len(rows)
+    return parts
+
+
+_FIRST_CHARGE = (
+    "(SELECT notification_id FROM ledger_00.events WHERE topic = 'charge.settled'"
+    " ORDER BY notification_id LIMIT 1)"
+)
+_ROWS = (
+    "SELECT tenant::text, originator_id::text, originator_version, topic, state,"
+    " recorded_at, actor, request_id FROM ledger_00.events WHERE notification_id >= "
+)
+
+
+def _rows(runtime: Runtime, *, last: int | None = None) -> Iterator[tuple[Rows, int]]:
+    """Yield the rows since the first charge, or the last so many, as many a commit as the run
+    had, with how many of them are charges. They are never all in memory.
+    """
+    first = (
+        _FIRST_CHARGE
+        if last is None
+        else f"(SELECT max(notification_id) - {last} FROM ledger_00.events)"
+    )
+    with runtime.owner.connect() as connection:
+        cursor = connection.cursor("rows", row_factory=tuple_row)
+        cursor.execute(_ROWS + first + " ORDER BY notification_id")
+        while found := cursor.fetchmany(ROWS_A_COMMIT):
+            rows = Rows(*(list(column) for column in zip(*found, strict=True)))
+            yield rows, rows.topics.count("charge.settled")
 
 
 def _spread(values: list[float]) -> list[float]:
