@@ -130,7 +130,8 @@ TASK_AMOUNTS = Table("task_amounts", TaskAmountRow, 4, "uuid uuid text text unit
 @dataclass(slots=True)
 class State:
     """bases, lines: by grant and by charge. known: the charges that were there before the batch.
-    moneyless: the first events of charges without lines, of which something may come later.
+    later: the charges of which something comes that is not their first event; moneyless: the
+    first events of those without lines.
     """
 
     bases: dict[str, BasisRow] = field(default_factory=dict)
@@ -138,6 +139,7 @@ class State:
     tasks: dict[tuple[str, str, str], TaskRow] = field(default_factory=dict)
     amounts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     known: frozenset[str] = frozenset()
+    later: frozenset[str] = frozenset()
     moneyless: dict[str, Recorded] = field(default_factory=dict)
 
     def lines_of(self, charge_id: str) -> list[LineRow]:
@@ -285,7 +287,8 @@ def _begin(state: State, position: int, tenant: str, event: ChargeBegun) -> None
     if not _moneyless(state, event):
         _settle(state, _begun(position, tenant, event))
         return
-    state.moneyless[event.originator_id] = (position, tenant, event)
+    if event.originator_id in state.later:
+        state.moneyless[event.originator_id] = (position, tenant, event)
     if event.reported.subject is not None:
         _count(state, _begun(position, tenant, event))
 
@@ -298,8 +301,8 @@ def _moneyless(state: State, event: ChargeBegun) -> bool:
         and reported.vendor_cost is None
         and event.originator_version == 1
         and event.asset not in EXPONENTS
-        and not any(grant_id in state.bases for grant_id, _ in _parts(event))
-        and not any(line.price is None for line in event.lines)
+        and not (state.bases and any(each in state.bases for each, _ in _parts(event)))
+        and not (event.lines and any(line.price is None for line in event.lines))
     )
 
 
@@ -458,18 +461,23 @@ class Margins(ReadModel[State]):
         later: set[tuple[str, str]] = set()
         grants: set[tuple[str, str]] = set()
         for _, tenant, event in batch:
+            if type(event) is ChargeSettled:  # nearly all of them
+                for grant_id, _ in event.allocations:
+                    grants.add((tenant, grant_id))
+                continue
             kind = type(event)
             if kind in _LATER_EVENTS:
                 later.add((tenant, event.originator_id))
             parts_of = _PARTS_OF.get(kind)
             if parts_of is not None:
                 grants.update((tenant, grant_id) for grant_id, _ in parts_of(event))
+        state.later = frozenset(charge_id for _, charge_id in later)
         for line in LINES.load(connection, self.location, later):
             state.lines.setdefault(line.charge_id, []).append(line)
         for rows in state.lines.values():
             rows.sort(key=lambda row: (row.line, row.currency))
         state.known = frozenset(state.lines)
-        without = [charge_id for _, charge_id in later if charge_id not in state.lines]
+        without = state.later - state.lines.keys()
         for first in batch.beginnings(connection, without):
             state.moneyless[first[2].originator_id] = first
         bases = self._bases.load(connection, self.location, grants)
@@ -509,6 +517,8 @@ def _tasks(
     """Yield the tasks that a batch moves: tenant, customer, subject."""
     customers: dict[str, str] = {}
     for _, tenant, event in batch:
+        if type(event) is ChargeSettled and event.reported.subject is None:
+            continue  # nearly all of them
         match event:
             case ChargeSettled() | ChargeObserved() | ChargeCredited():
                 if event.reported.subject is not None:
