@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from time import perf_counter
 from typing import Any
 
 from psycopg import Connection
@@ -12,6 +11,7 @@ from psycopg.sql import SQL
 
 from application.storage import arrays
 from application.storage.recorder import Rows
+from benchmarks.ground import seconds_of
 from interfaces.runtime import Runtime
 
 _INSERT = SQL(
@@ -29,10 +29,12 @@ class RawTable:
 
     def seconds_of(self, commits: Sequence[Rows]) -> float:
         """Insert rows, each in a commit as they are given; return how long it took."""
-        began = perf_counter()
-        for rows in commits:
-            self._connection.execute(_INSERT, rows.columns(), prepare=True)
-        return perf_counter() - began
+
+        def insert() -> None:
+            for rows in commits:
+                self._connection.execute(_INSERT, rows.columns(), prepare=True)
+
+        return seconds_of(insert)
 
 
 @contextmanager

@@ -113,8 +113,7 @@ def _opened(
 
 def _settle(state: State, position: int, tenant: str, event: ChargeSettled) -> None:
     charge = _opened(position, tenant, event, "SETTLED", event.amount_units)
-    if event.overage is not None:
-        charge.overage = _length(event.overage)
+    charge.overage = _length(event.overage)
     charge.plain = event.plain
     if event.adjustment is not None:
         charge.properties = {"reason": event.adjustment}
@@ -157,8 +156,6 @@ def _report(charge: ChargeRow, reported: Reported) -> None:
 
 
 def _cost(reported: Reported) -> tuple[int | None, str | None]:
-    if reported.cost is None and reported.vendor_cost is None:
-        return None, None
     cost = reported.paid_to_vendor
     return (cost.units, cost.currency) if cost else (None, None)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from operator import itemgetter
 from typing import Any, ClassVar, LiteralString
 
 import msgspec
@@ -142,7 +141,7 @@ def _own(event: Any) -> Iterable[str]:
 
 
 def _allocated(event: ChargeSettled | ChargeCaptured) -> Iterable[str]:
-    return map(itemgetter(0), event.allocations)
+    return [grant_id for grant_id, _ in event.allocations]
 
 
 def _returned(event: ChargeRefunded | ChargeCredited) -> Iterable[str]:

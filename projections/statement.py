@@ -439,7 +439,7 @@ _FOLD: dict[type[Event], Callable[[State, str, int, Any], None]] = {
     ChargeRerated: _correct,
 }
 
-_OF_WALLETS = {ChargeAuthorized, ChargeWithdrawn, ChargeRerated}
+_OF_WALLETS = {ChargeSettled, ChargeAuthorized, ChargeWithdrawn, ChargeRerated}
 _SUBJECTS_OF: dict[type[Event], Callable[[Any], Iterable[str]]] = {
     GrantBecameEffective: lambda event: (event.grant_id,),
     GrantLapsed: lambda event: (event.grant_id,),
@@ -466,9 +466,6 @@ class Statement(ReadModel[State]):
         accounts: set[tuple[str, str]] = set()
         subjects: set[tuple[str, str]] = set()
         for _, tenant, event in batch:
-            if type(event) is ChargeSettled:  # nearly all of them
-                accounts.add((tenant, event.wallet_id))
-                continue
             if type(event) in _OF_WALLETS:
                 accounts.add((tenant, event.wallet_id))  # type: ignore[attr-defined]
             elif type(event) is ChargeCaptured:

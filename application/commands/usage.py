@@ -45,7 +45,7 @@ def record_usage(work: Work, command: RecordUsage) -> ChargeAnswer:
     if asset is not None:
         assert command.amount is not None
         units = asset.units(command.amount, "amount")
-    cost = paid_of(command.cost, "cost") if command.cost is not None else None
+    cost = paid_of(command.cost, "cost")
     charge_id = identity.charge_id(work.tenant_id, command.source, command.event_id)
     known = work.looked_up(charge_id) if command.dry else work.known(charge_id)
     if known:

@@ -23,7 +23,7 @@ from domain.refusals import (
     Overloaded,
     Refusal,
 )
-from interfaces.graphql.times import instant_of, optional_instant
+from interfaces.graphql.times import optional_instant
 from interfaces.http.json_body import AsSent, NotAcceptable, decode
 
 ScaleOf = Callable[[str], int]
@@ -66,12 +66,12 @@ class UsageItem(AsSent, rename="camel", forbid_unknown_fields=True):
             self.quantity,
             self.properties,
             self.subject,
-            None if self.occurred_at is None else instant_of(self.occurred_at, "occurredAt"),
+            optional_instant(self.occurred_at, "occurredAt"),
             self.amount,
             self.asset,
             None if self.cost is None else Money(self.cost.amount, self.cost.currency),
             self.delivered,
-            None if self.not_after is None else instant_of(self.not_after, "notAfter"),
+            optional_instant(self.not_after, "notAfter"),
         )
 
 
